@@ -1,0 +1,31 @@
+# Each target makes .venv when it is missing.
+PYTHON ?= python3
+CORES ?= $(shell nproc)
+BIN := .venv/bin
+
+.PHONY: demo test test-slow lint docs
+
+demo: .venv/installed
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=1
+	@echo "The report: reports/digits.html"
+
+test: .venv/installed
+	$(BIN)/pytest -m "not slow and not gpu"
+
+test-slow: .venv/installed
+	$(BIN)/pytest -m "slow and not gpu"
+
+lint: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/python tests/lint_workflow.py
+
+docs: .venv/installed
+	$(BIN)/python -m quac.reference > config/README.md
+	$(BIN)/snakemake --rulegraph | dot -Tsvg > docs/rules.svg
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@

@@ -1,0 +1,3 @@
+from quac.cli import main
+
+main()

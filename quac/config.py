@@ -1,0 +1,261 @@
+"""The one schema of a run's settings: QuAC's keys, and ours, with their defaults.
+
+`quac.resolve.resolve` turns what a user wrote into a `Config` in which every
+value is filled in. `config/README.md` is generated from the descriptions
+here. Nothing here imports torch: the Snakefile reads this at every start.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SPLITS = ("train", "validation", "test")
+KINDS = ("latent", "reference")
+
+Positive = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def key(default, description):
+    return Field(default, description=description)
+
+
+class Augment(Section):
+    """Random changes of training images, drawn anew for each image."""
+
+    hflip: Probability = key(0.0, "Probability of a flip from left to right.")
+    vflip: Probability = key(0.0, "Probability of a flip from top to bottom.")
+
+
+_MEANING = {
+    "source": "Folder that holds one folder of images per class.",
+    "img_size": "Side, in pixels, to which images are resized: a power of two from 32.",
+    "batch_size": "Images per training step.",
+    "num_workers": "Threads that decode images.",
+    "grayscale": "One channel. Enough by itself; `rgb` need not be switched off. Neither given: three channels.",
+    "rgb": "Three channels.",
+    "scale": "Pixels in [0, 1] become `scale * pixel + shift` for the networks; by default [-1, 1].",
+    "shift": "See `scale`.",
+    "mean": "QuAC's older spelling of scale and shift: `(pixel - mean) / std`.",
+    "std": "See `mean`.",
+    "reference": (
+        "Folder of the reference images, the `source` of one of the splits; left out, the training split's, "
+        "which is also the only choice while training."
+    ),
+    "rand_crop_prob": "Training: probability of a random crop (80 to 100 % of the area), resized to the full size.",
+}
+
+
+def data_key(name, default=None):
+    return key(default, _MEANING[name])
+
+
+class Split(Section):
+    """As `data`, without `classes` and `augment`; what is left out is taken from there."""
+
+    source: str = data_key("source", ...)
+    img_size: int | None = data_key("img_size")
+    batch_size: Positive | None = data_key("batch_size")
+    num_workers: Positive | None = data_key("num_workers")
+    grayscale: bool | None = data_key("grayscale")
+    rgb: bool | None = data_key("rgb")
+    scale: float | None = data_key("scale")
+    shift: float | None = data_key("shift")
+    mean: float | None = data_key("mean")
+    std: Annotated[float, Field(gt=0)] | None = data_key("std")
+    reference: str | None = data_key("reference")
+    rand_crop_prob: Probability | None = data_key("rand_crop_prob")
+
+
+class Data(Split):
+    """The training images, and how all images are read."""
+
+    img_size: int = data_key("img_size", 128)
+    batch_size: Positive = data_key("batch_size", 8)
+    num_workers: Positive = data_key("num_workers", 4)
+    scale: float = data_key("scale", 2.0)
+    shift: float = data_key("shift", -1.0)
+    rand_crop_prob: Probability = data_key("rand_crop_prob", 0.0)
+    classes: list[str] | None = key(None, "Class folders to use, in this order. Left out: all, sorted by name.")
+    augment: Augment = Augment()
+
+
+class Model(Section):
+    """The networks: StarGAN v2 (arXiv 1912.01865), without the high-pass skip."""
+
+    img_size: int | None = key(None, "May be left out: `data.img_size`.")
+    style_dim: Positive = key(64, "Length of a style vector.")
+    latent_dim: Positive = key(16, "Length of a latent vector.")
+    num_domains: Annotated[int, Field(ge=2)] | None = key(None, "Number of classes; may be left out: it is counted.")
+    input_dim: Literal[1, 3] | None = key(None, "Channels; may be left out: 1 with `data.grayscale`, else 3.")
+    final_activation: Literal["tanh", "sigmoid", "none"] = key("tanh", "Last layer of the generator.")
+    conv_dim: Positive | None = key(
+        None, "Channels at full resolution. Left out: `2**14 // img_size`, the published width."
+    )
+    max_conv_dim: Positive = key(512, "Upper limit of channels; they double with each halving of the resolution.")
+    hidden_dim: Positive = key(512, "Width of the mapping network.")
+
+
+class Solver(Section):
+    """Where a run lives, and its optimisers (Adam)."""
+
+    root_dir: str = key(..., "Folder of the run: everything but the report is written below it.")
+    lr: Annotated[float, Field(gt=0)] = key(1e-4, "Learning rate of generator, style encoder and discriminator.")
+    f_lr: Annotated[float, Field(gt=0)] = key(1e-6, "Learning rate of the mapping network.")
+    beta1: Annotated[float, Field(ge=0, lt=1)] = key(0.0, "Adam's first decay rate.")
+    beta2: Annotated[float, Field(ge=0, lt=1)] = key(0.99, "Adam's second decay rate.")
+    weight_decay: Weight = key(1e-4, "L2 penalty inside Adam.")
+    ema: Annotated[float, Field(ge=0, lt=1)] = key(0.999, "Weight of the past in the moving average of the networks.")
+    ema_warmup: bool = key(True, "At step t the weight of the past is at most (1 + t) / (10 + t).")
+
+
+class Judge(Section):
+    """The classifier that judges generated images, and how often a query is tried."""
+
+    classifier_checkpoint: str | None = key(
+        None, "TorchScript classifier. Left out: a small one is trained on the training split."
+    )
+    scale: float = key(1.0, "The classifier is given `scale * x + shift`, x in the networks' range.")
+    shift: float = key(0.0, "See `scale`.")
+    do_nothing: bool | None = key(None, "QuAC's older spelling of scale 1 and shift 0.")
+    img_size: Positive | None = key(None, "Side, in pixels, of the classifier's input. Left out: `data.img_size`.")
+    val_batch_size: Positive = key(16, "Images per batch when converting and judging.")
+    num_outs_per_domain: Positive = key(10, "Tries per query image and target class.")
+    min_accuracy: Probability = key(0.8, "The workflow stops if the classifier's accuracy on validation is below.")
+
+
+class Classifier(Section):
+    """Training of the classifier, where none is given."""
+
+    epochs: Positive = key(40, "Passes over the training split.")
+    batch_size: Positive = key(64, "Images per step.")
+    lr: Annotated[float, Field(gt=0)] = key(2e-3, "Highest learning rate of the one-cycle schedule (Adam).")
+    width: Positive = key(32, "Channels of the first layer; they double twice.")
+
+
+class Run(Section):
+    """Length of the training, and how it is carried out."""
+
+    total_iters: Positive = key(100_000, "Training steps. Raised later, the training continues.")
+    log_every: Positive = key(1_000, "Steps between rows of `history.csv` and sample grids.")
+    save_every: Positive = key(10_000, "Steps between checkpoints; each is scored. The last step is always saved.")
+    eval_every: Positive = key(10_000, "No effect, accepted for QuAC's sake: every saved checkpoint is scored.")
+    resume_iter: Annotated[int, Field(ge=0)] = key(
+        0, "No effect, accepted for QuAC's sake: training always goes on from its last state."
+    )
+    state_every: Positive = key(500, "Steps between whole states, from which a killed training goes on.")
+    segment_iters: Positive = key(10_000, "Steps that one job trains.")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = key(0, "Seed of everything random.")
+    device: Literal["auto", "cpu", "cuda"] = key("auto", "`auto`: the GPU where there is one.")
+    threads: Positive | None = key(
+        None, "CPU threads of a stage that runs a network. Left out: all cores. Results depend on it in the last bit."
+    )
+
+
+class Loss(Section):
+    """Weights of the terms of the objective (arXiv 1912.01865, section 2.2)."""
+
+    lambda_reg: Weight = key(1.0, "R1 gradient penalty.")
+    lambda_sty: Weight = key(1.0, "Style reconstruction.")
+    lambda_cyc: Weight = key(1.0, "Cycle consistency.")
+    lambda_ds: Weight = key(0.0, "Diversity; falls linearly to 0 over `ds_iter` steps.")
+    ds_iter: Positive = key(100_000, "Steps over which `lambda_ds` falls to 0.")
+
+
+class Log(Section):
+    """The name of the run, and its tracking."""
+
+    project: str = key("quac", "Project, for wandb.")
+    name: str = key("default", "Name of the run, and of its report: `reports/<name>.html`.")
+    notes: str = key("", "A sentence about the run; shown in the report.")
+    tags: list[str] = key([], "Words to find the run by; shown in the report.")
+    mode: Literal["offline", "online", "disabled"] = key(
+        "offline", "wandb: `offline` needs neither account nor network."
+    )
+    log_dir: str | None = key(None, "Folder of tensorboard's files. Left out: `tensorboard` beside the training state.")
+    comment: str = key("", "Suffix of tensorboard's folder.")
+
+
+class Attribution(Section):
+    """Accepted for QuAC's sake; this workflow makes no attributions."""
+
+    attributions: list[str] = key(["DIntegratedGradients", "DDeepLift"], "No effect.")
+
+
+class Report(Section):
+    """What the report shows. Changing it renders the report again, and nothing else."""
+
+    title: str | None = key(None, "Title of the report. Left out: the run's name.")
+    examples: Annotated[int, Field(ge=0, le=50)] = key(
+        4, "Conversions shown per class pair: this many that reached the target, and as many that did not."
+    )
+
+
+class Config(Section):
+    """A run. Layers: these defaults < `--configfile` files, left to right < `--config`."""
+
+    data: Data
+    validation_data: Split
+    test_data: Split | None = None
+    model: Model = Model()
+    solver: Solver
+    validation_config: Judge = Judge()
+    classifier: Classifier = Classifier()
+    run: Run = Run()
+    loss: Loss = Loss()
+    log_type: Literal["wandb", "tensorboard", "none"] = key(
+        "wandb", "Where losses and sample grids are logged as well."
+    )
+    log: Log = Log()
+    report: Report = Report()
+    attribution: Attribution = Attribution()
+
+    @property
+    def splits(self):
+        """The splits that this run has: {name: section}."""
+        sections = {"train": self.data, "validation": self.validation_data, "test": self.test_data}
+        return {name: section for name, section in sections.items() if section is not None}
+
+    @property
+    def run_name(self):
+        """The run's name, safe as a file name."""
+        return re.sub(r"[^\w.-]+", "-", self.log.name).strip("-.") or "run"
+
+    @property
+    def steps(self):
+        """Steps whose checkpoints are saved and scored, ascending."""
+        return checkpoint_steps(self.run.save_every, self.run.total_iters)
+
+    def reference_split(self, split):
+        """Name of the split whose images give the styles of kind `reference` for the queries of `split`."""
+        folder = self.splits[split].reference
+        return next(name for name, section in self.splits.items() if folder in (None, section.source))
+
+
+def checkpoint_steps(save_every, total_iters):
+    """Every `save_every` steps, and the last one, ascending."""
+    return sorted({*range(save_every, total_iters + 1, save_every), total_iters})
+
+
+def known_keys(section=Config, prefix=""):
+    """Every key of the schema, sections before their keys, as dotted names."""
+    names = []
+    for name, field in section.model_fields.items():
+        names.append(prefix + name)
+        if inner := section_of(field):
+            names += known_keys(inner, f"{prefix}{name}.")
+    return names
+
+
+def section_of(field):
+    """The Section class that a field holds, or None where it holds a value."""
+    for candidate in (field.annotation, *getattr(field.annotation, "__args__", ())):
+        if isinstance(candidate, type) and issubclass(candidate, Section):
+            return candidate
+    return None

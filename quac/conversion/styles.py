@@ -1,0 +1,95 @@
+"""Where the style of a try comes from: a latent, or a reference image.
+
+Every draw is a function of (seed, digest of the query, target class, number
+of the try): it does not depend on the order of the work or on how it is split.
+"""
+
+import hashlib
+
+import numpy as np
+import torch
+
+from quac.data.batches import load
+from quac.errors import QuacError
+
+
+def generator_of_try(seed, digest, target, number):
+    """The random generator of one try; `target` is a class name."""
+    key = hashlib.sha256(f"{seed}\0{digest}\0{target}\0{number}".encode()).digest()
+    return np.random.Generator(np.random.Philox(key=np.frombuffer(key[:16], np.uint64)))
+
+
+class LatentStyles:
+    """Styles of standard normal latents, by the mapping network."""
+
+    def __init__(self, mapping_network, classes, latent_dim, seed, device):
+        self.mapping_network, self.classes = mapping_network, classes
+        self.latent_dim, self.seed, self.device = latent_dim, seed, device
+
+    def draw(self, digests, label, number):
+        """Styles (B, style_dim) of try `number` of each query to the class `label`, and each style's name."""
+        latents = [
+            generator_of_try(self.seed, digest, self.classes[label], number).standard_normal(
+                self.latent_dim, dtype=np.float32
+            )
+            for digest in digests
+        ]
+        z = torch.from_numpy(np.stack(latents)).to(self.device)
+        y = torch.full((len(digests),), label, device=self.device)
+        names = [hashlib.sha256(latent.tobytes()).hexdigest()[:12] for latent in latents]
+        return self.mapping_network(z, y), names
+
+
+class ReferenceStyles:
+    """Styles of reference images of the target class, by the style encoder; each image is encoded once."""
+
+    def __init__(self, style_encoder, store, data, batch_size, seed, device):
+        """`store` holds the reference images; `data` gives their range (scale, shift)."""
+        self.style_encoder, self.store, self.data = style_encoder, store, data
+        self.batch_size, self.seed, self.device = batch_size, seed, device
+        self.members = [store.rows_of(label) for label in range(len(store.classes))]
+        self.encoded = {}  # row of the store -> style
+
+    def draw(self, digests, label, number):
+        """Styles (B, style_dim) of try `number` of each query to the class `label`, and the references' paths."""
+        target = self.store.classes[label]
+        rows = [
+            int(generator_of_try(self.seed, digest, target, number).choice(self.members[label])) for digest in digests
+        ]
+        self._encode(sorted({*rows} - self.encoded.keys()), label)
+        return torch.stack([self.encoded[row] for row in rows]), [self.store.paths[row] for row in rows]
+
+    def _encode(self, rows, label):
+        for start in range(0, len(rows), self.batch_size):
+            part = rows[start : start + self.batch_size]
+            images = load(self.store, padded(part, self.batch_size), self.device, self.data.scale, self.data.shift)
+            styles = self.style_encoder(images, torch.full((len(images),), label, device=self.device))
+            self.encoded.update(zip(part, styles, strict=False))
+
+
+def open_styles(kinds, networks, references, settings, device):
+    """{kind: its styles}, see LatentStyles and ReferenceStyles.
+
+    Args:
+        networks: `mapping_network` and `style_encoder`.
+        references: store of the reference images.
+        settings: `seed`, `batch_size`, `model` (latent_dim) and `data` (scale, shift).
+    """
+    unknown = set(kinds) - {"latent", "reference"}
+    if unknown:
+        raise QuacError(f"kind {unknown.pop()}: is unknown; there are latent and reference")
+    styles = {}
+    if "latent" in kinds:
+        styles["latent"] = LatentStyles(
+            networks["mapping_network"], references.classes, settings.model.latent_dim, settings.seed, device
+        )
+    if "reference" in kinds:
+        styles["reference"] = ReferenceStyles(
+            networks["style_encoder"], references, settings.data, settings.batch_size, settings.seed, device
+        )
+    return styles
+
+
+def padded(rows, size):
+    """`rows` filled up to `size` with copies of the last: batches of one shape give the same numbers however cut."""
+    return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows))]).astype(np.int64)

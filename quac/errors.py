@@ -1,0 +1,14 @@
+class QuacError(Exception):
+    """Something a user can put right.
+
+    The message names the file or config key and the remedy; the command line
+    shows it without a traceback and exits with status 1.
+    """
+
+
+def listing(items, limit=10):
+    """Lines of at most `limit` items, indented, and how many more there are."""
+    lines = [f"  {item}" for item in items[:limit]]
+    if len(items) > limit:
+        lines.append(f"  ... and {len(items) - limit} more")
+    return "\n".join(lines)

@@ -1,0 +1,206 @@
+"""The report: one HTML file, and the numbers behind it. Reads files, never a model."""
+
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from quac.config import Config
+from quac.conversion.scores import METRICS
+from quac.data.store import Store
+from quac.errors import QuacError
+from quac.files import digest_of, read_json
+from quac.report import figures
+from quac.report.gallery import choose_entries, generated_picture, query_picture
+from quac.tables import read_table
+
+
+def collect(inputs):
+    """Everything that the report shows.
+
+    Args:
+        inputs: {name: path or list of paths}, as the rule `report` names them.
+
+    Returns:
+        `(facts, pictures)`: facts are JSON values, every number of the report
+        among them; pictures are pairs of data URIs (query, generated), one for
+        each of `facts["gallery"]["entries"]`.
+    """
+    config = Config.model_validate(yaml.safe_load(Path(inputs["config"]).read_text(encoding="utf-8")))
+    splits = list(config.splits)
+    evaluated = [(split, kind) for split in splits if split != "train" for kind in ("latent", "reference")]
+    per_split_and_kind = ("tables", "images", "cells", "averages")
+    files = {name: dict(zip(evaluated, inputs[name], strict=True)) for name in per_split_and_kind}
+    stores = {
+        split: Store.open(store, index)
+        for split, store, index in zip(splits, inputs["stores"], inputs["indexes"], strict=True)
+    }
+    tables = {pair: read_table(path) for pair, path in files["tables"].items()}
+    shown = "test" if "test" in splits else "validation"
+    classes = stores["train"].classes
+
+    checks, classifier_check, selected = (
+        read_json(inputs[name]) for name in ("checks", "classifier_check", "selected")
+    )
+    markers = [read_json(path) for path in inputs["markers"]]
+    stages = _stages(inputs, tables, [checks, classifier_check, *markers, selected])
+    _require_current(stages, inputs["key_files"])
+
+    entries, examples = choose_entries(
+        {kind: tables[shown, kind] for kind in ("latent", "reference")}, classes, config.report.examples
+    )
+    facts = {
+        "run": config.run_name,
+        "title": config.report.title or config.log.name,
+        "notes": config.log.notes,
+        "tags": config.log.tags,
+        "classes": classes,
+        "shown_split": shown,
+        "tries": config.validation_config.num_outs_per_domain,
+        "seed": config.run.seed,
+        "data": {"splits": checks["splits"], "findings": checks["findings"]},
+        "classifier": {name: value for name, value in classifier_check.items() if name != "provenance"},
+        "training": {
+            "steps": config.run.total_iters,
+            "seconds": sum(marker["provenance"]["seconds"] for marker in markers),
+            "device": markers[-1]["provenance"]["device"],
+            "history": _history(inputs["history"]),
+        },
+        "selection": {
+            **{name: selected[name] for name in ("step", "split", "rule", "why")},
+            "scores": pd.read_csv(inputs["score_table"]).to_dict("records"),
+        },
+        "matrices": [
+            {
+                "split": split,
+                "kind": kind,
+                "averages": read_json(files["averages"][split, kind]),
+                "cells": pd.read_csv(files["cells"][split, kind], dtype={"source": str, "target": str}).to_dict(
+                    "records"
+                ),
+            }
+            for split, kind in evaluated
+        ],
+        "gallery": {"split": shown, "examples": examples, "entries": entries},
+        "config": config.model_dump(),
+        "stages": stages,
+    }
+    facts["warnings"] = _warnings(facts)
+    return facts, _pictures(
+        entries, stores[shown], {kind: files["images"][shown, kind] for kind in ("latent", "reference")}
+    )
+
+
+def render(facts, pictures):
+    """Facts and pictures, see `collect` -> the HTML file's text. The same facts give the same text."""
+    environment = Environment(
+        loader=PackageLoader("quac.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "duration": _duration, "shade": _shade}
+    cells = {
+        (matrix["split"], matrix["kind"], cell["source"], cell["target"]): cell
+        for matrix in facts["matrices"]
+        for cell in matrix["cells"]
+    }
+    gallery = {}
+    for entry, (query, generated) in zip(facts["gallery"]["entries"], pictures, strict=True):
+        pair = gallery.setdefault((entry["source"], entry["target"]), [])
+        pair.append({**entry, "query_picture": query, "generated_picture": generated})
+    return environment.get_template("report.html").render(
+        **facts,
+        metrics=METRICS,
+        cell_of=cells,
+        gallery_of=gallery,
+        config_text=yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True),
+        loss_chart=figures.loss_curves(facts["training"]["history"]) if facts["training"]["history"] else "",
+        score_chart=figures.rates_over_checkpoints(facts["selection"]["scores"], facts["selection"]["step"]),
+    )
+
+
+def _history(path):
+    """Columns of the history; a term that was not there at a step is None."""
+    if not Path(path).stat().st_size:
+        return {}
+    return {
+        name: [None if pd.isna(v) else v for v in values] for name, values in pd.read_csv(path).to_dict("list").items()
+    }
+
+
+def _stages(inputs, tables, records):
+    """What made each result, in the order of the chain."""
+    indexes = [read_table(path).attrs for path in inputs["indexes"]]
+    scores = [read_table(path).attrs for path in inputs["scores"]]
+    converted = [table.attrs for table in tables.values()]
+    checks, classifier_check, *markers, selected = records
+    results = [*indexes, checks, classifier_check, *markers, *scores, selected, *converted]
+    return [result["provenance"] | {"result": _name(result)} for result in results]
+
+
+def _name(result):
+    """What a result is of, in a word or two."""
+    if "split" in result and "source" in result:
+        return result["split"]
+    if "end" in result:
+        return f"up to step {result['end']}"
+    if "step" in result and "found" in result:
+        return f"step {result['step']}"
+    return ""
+
+
+def _require_current(stages, key_files):
+    """Stop where a result was made from other settings than those of now.
+
+    That takes two changes at once, the first of which hides the second's
+    reason to run again, and a kill in between (docs/what-runs-again.md).
+    """
+    current = {digest_of(read_json(path)) for path in key_files}
+    stale = sorted({stage["stage"] for stage in stages if stage["key"] not in current})
+    if stale:
+        raise QuacError(
+            f"results of {', '.join(stale)} were made from other settings than those of now; "
+            "run the same command again: they will be made anew"
+        )
+
+
+def _warnings(facts):
+    warnings = []
+    if facts["shown_split"] == facts["selection"]["split"]:
+        warnings.append(
+            "There is no test split: the numbers are of the validation split, which also chose the checkpoint, "
+            "so they are somewhat too high. Give test_data."
+        )
+    commits = sorted({stage["commit"] or "unknown" for stage in facts["stages"]})
+    if len(commits) > 1:
+        warnings.append(f"Stages were run by different versions of the program: {', '.join(commits)}.")
+    warnings += [f"{finding['message']}. Remedy: {finding['remedy']}." for finding in facts["data"]["findings"]]
+    return warnings
+
+
+def _pictures(entries, store, folders):
+    rows = {path: row for row, path in enumerate(store.paths)}
+    return [
+        (query_picture(store, rows[entry["query"]]), generated_picture(folders[entry["kind"]], entry))
+        for entry in entries
+    ]
+
+
+def _percent(rate):
+    return f"{100 * rate:.1f}"
+
+
+def _duration(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def _shade(rate):
+    """Colours of a cell, as CSS: from near white to dark blue, the text readable on each."""
+    light, dark = (247, 251, 255), (8, 64, 129)
+    background = [round(a + (b - a) * rate) for a, b in zip(light, dark, strict=True)]
+    return f"background: rgb({', '.join(map(str, background))}); color: {'#fff' if rate > 0.5 else '#111'}"

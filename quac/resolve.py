@@ -1,0 +1,170 @@
+"""What a user wrote -> a Config with every value filled in, or every fault at once."""
+
+import difflib
+
+from pydantic import ValidationError
+
+from quac.config import Config, known_keys
+from quac.errors import QuacError, listing
+
+
+def resolve(raw):
+    """What a user wrote (a dict) -> Config with every value filled in.
+
+    Raises QuacError that lists every fault at once, each with its key and remedy.
+    """
+    if not isinstance(raw, dict):
+        raise QuacError("the config must be a mapping of sections, such as `data:` and `solver:`")
+    # An empty section (every key commented out) is None in YAML; `x-` keys are free, for anchors.
+    raw = {name: value for name, value in raw.items() if value is not None and not str(name).startswith("x-")}
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise QuacError("the config has errors:\n" + listing([_explain(e) for e in error.errors()], 30)) from None
+    faults = []
+    config = _fill_in(config, faults)
+    if faults:
+        raise QuacError("the config has errors:\n" + listing(faults, 30))
+    return config
+
+
+def image_size_fault(size):
+    """Why the networks do not support a square of `size` pixels, or None."""
+    if size >= 32 and size & (size - 1) == 0:
+        return None
+    below = max(32, 2 ** (max(size, 1).bit_length() - 1))
+    return (
+        f"{size} is not supported: the networks need a power of two from 32 on; the nearest are {below} and {2 * below}"
+    )
+
+
+# What QuAC repeats in every split, but is one for the whole data set.
+_ONE_FOR_ALL = ("img_size", "channels", "scale", "shift")
+
+
+def _fill_in(config, faults):
+    data = _read_split(config.data, "data", faults)
+    data["channels"] = data["channels"] or 3
+    if fault := image_size_fault(data["img_size"]):
+        faults.append(f"data.img_size: {fault}")
+    splits = {"data": data}
+    for name in ("validation_data", "test_data"):
+        section = getattr(config, name)
+        if section is not None:
+            splits[name] = _as_data(_read_split(section, name, faults), data, name, faults)
+    _check_references(splits, faults)
+    filled = {
+        **splits,
+        "model": _fill_in_model(config, data, faults),
+        "validation_config": _fill_in_judge(config.validation_config.model_dump(), data, faults),
+    }
+    for split in splits.values():
+        split["grayscale"], split["rgb"] = split["channels"] == 1, split["channels"] == 3
+        del split["channels"]
+    return config if faults else Config.model_validate(config.model_dump() | filled)
+
+
+def _read_split(section, name, faults):
+    """A split's section as a dict, QuAC's alternative spellings turned into `scale`, `shift` and `channels`."""
+    split = section.model_dump()
+    if split["mean"] is not None or split["std"] is not None:
+        mean, std = split["mean"] or 0.0, split["std"] or 1.0
+        same = {"scale": 1 / std, "shift": -mean / std}
+        if any(split[spelling] != same[spelling] for spelling in section.model_fields_set & same.keys()):
+            faults.append(f"{name}: mean and std say the same as scale and shift, but differently; give one pair")
+        split |= same
+    split["mean"] = split["std"] = None
+    gray, rgb = split["grayscale"], split["rgb"]
+    if gray is not None and gray == rgb:
+        faults.append(f"{name}: grayscale and rgb are both {str(gray).lower()}; give one of them")
+    split["channels"] = None if gray is None and rgb is None else 1 if gray or rgb is False else 3
+    return split
+
+
+def _as_data(split, data, name, faults):
+    """What a split leaves out, filled in from `data`."""
+    for shared in _ONE_FOR_ALL:
+        if split[shared] is not None and split[shared] != data[shared]:
+            faults.append(
+                f"{name}: {shared} is {split[shared]}, but {data[shared]} in data; "
+                "all splits must be read alike: leave it out here"
+            )
+    of_each = ("source", "reference")
+    return {key: data[key] if value is None and key not in of_each else value for key, value in split.items()}
+
+
+def _fill_in_model(config, data, faults):
+    model = config.model.model_dump()
+    for counted, name in (("img_size", "img_size"), ("input_dim", "channels")):
+        if model[counted] not in (None, data[name]):
+            faults.append(
+                f"model.{counted}: is {model[counted]}, but the data has {data[name]}; leave it out, or make them equal"
+            )
+        model[counted] = data[name]
+    model["conv_dim"] = model["conv_dim"] or max(1, 2**14 // max(1, model["img_size"]))
+    classes = config.data.classes
+    if classes is not None and len(set(classes)) < max(2, len(classes)):
+        faults.append("data.classes: names at least two classes, each once")
+    if classes is not None and model["num_domains"] not in (None, len(classes)):
+        faults.append(
+            f"model.num_domains: is {model['num_domains']}, but data.classes names {len(classes)}; leave it out"
+        )
+    lowest, highest = sorted((data["shift"], data["scale"] + data["shift"]))
+    bounds = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}.get(model["final_activation"])
+    if data["scale"] == 0:
+        faults.append("data.scale: must not be 0")
+    elif bounds and (lowest < bounds[0] or highest > bounds[1]):
+        faults.append(
+            f"model.final_activation: {model['final_activation']} gives values in [{bounds[0]:g}, {bounds[1]:g}], "
+            f"but data.scale and data.shift put the images into [{lowest:g}, {highest:g}]"
+        )
+    return model
+
+
+def _fill_in_judge(judge, data, faults):
+    if judge["do_nothing"] and (judge["scale"], judge["shift"]) != (1.0, 0.0):
+        faults.append(
+            "validation_config.do_nothing: true means scale 1 and shift 0, but others are given; leave it out"
+        )
+    return judge | {"do_nothing": None, "img_size": judge["img_size"] or data["img_size"]}
+
+
+def _check_references(splits, faults):
+    sources = {split["source"]: name for name, split in splits.items()}
+    if splits["data"]["reference"] not in (None, splits["data"]["source"]):
+        faults.append("data.reference: training draws its references from data.source; leave it out")
+    for name, split in splits.items():
+        if name != "data" and split["reference"] is not None and split["reference"] not in sources:
+            faults.append(
+                f"{name}.reference: {split['reference']} is not the source of a split; leave it out "
+                f"(the training split's images), or give one of: {', '.join(sources)}"
+            )
+
+
+def _explain(error):
+    """One of pydantic's errors as a sentence, with the nearest known name for an unknown key."""
+    location = [part for part in error["loc"] if part not in ("function-after", "function-before")]
+    name = ".".join(str(part) for part in location)
+    if error["type"] == "extra_forbidden":
+        return f"{name}: unknown key{_nearest(location)}"
+    if error["type"] == "missing":
+        return f"{name}: is missing; it has no default"
+    given = error["input"]
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool | type(None)) else ""
+    return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}{shown}"
+
+
+def _nearest(location):
+    known = known_keys()
+    wrong = ".".join(str(part) for part in location)
+    if wrong.count("."):
+        section = wrong.rsplit(".", 1)[0]
+        siblings = [name for name in known if name.rsplit(".", 1)[0] == section]
+        if match := difflib.get_close_matches(wrong, siblings, n=1, cutoff=0.8):
+            return f"; did you mean {match[0]}?"
+    last = str(location[-1])
+    if elsewhere := [name for name in known if name.split(".")[-1] == last]:
+        return f"; did you mean {elsewhere[0]}?"
+    names = {name.split(".")[-1]: name for name in reversed(known)}
+    match = difflib.get_close_matches(last, names, n=1, cutoff=0.6)
+    return f"; did you mean {names[match[0]]}?" if match else ""

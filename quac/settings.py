@@ -1,0 +1,118 @@
+"""What each stage depends on: the settings that go into its key file.
+
+A stage reads its settings from its key file and from nowhere else; so what
+is not listed here cannot change its result, and what is listed makes it run
+again when it changes. How a stage is carried out (threads, device, logging,
+length of the training) is handed to it beside the key.
+"""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+from quac.errors import QuacError
+
+# Of the sections, what the training does not depend on.
+_OF_DATA = {"img_size", "batch_size", "scale", "shift", "rand_crop_prob", "augment"}
+_RANGE = {"scale", "shift"}
+_NETWORKS = {"num_domains"}  # counted in the data; the rest of `model` decides
+
+
+def stage_settings(config, stage):
+    """The settings that a stage depends on, as a JSON-able dict.
+
+    Args:
+        config: a resolved Config.
+        stage: `config`, `index_<split>`, `checks`, `store`, `classifier`, `check`, `train`, `conversion` or `select`.
+    """
+    return _STAGES[stage.split("_")[0]](config, stage)
+
+
+def read_settings(path):
+    """A key file's settings as nested namespaces: `settings.loss.lambda_cyc`."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return json.loads(text, object_hook=lambda section: SimpleNamespace(**section)).settings
+    except (OSError, ValueError, AttributeError) as error:
+        raise QuacError(f"{path}: is no key file ({error}); delete it and run the same command again") from None
+
+
+def _index(config, stage):
+    split = stage.split("_", 1)[1]
+    return {"split": split, "source": config.splits[split].source, "classes": config.data.classes}
+
+
+def _checks(config, _):
+    return {"num_domains": config.model.num_domains}
+
+
+def _store(config, _):
+    return {"img_size": config.data.img_size, "channels": config.model.input_dim}
+
+
+def _classifier(config, _):
+    return {"classifier": config.classifier.model_dump(), "seed": config.run.seed, **_judging(config)}
+
+
+def _check(config, _):
+    judge = config.validation_config
+    return {
+        "min_accuracy": judge.min_accuracy,
+        "batch_size": judge.val_batch_size,
+        "model": config.model.model_dump(include={"img_size", "input_dim"}),
+        **_judging(config),
+    }
+
+
+def _train(config, _):
+    return {
+        "identity": {
+            "data": config.data.model_dump(include=_OF_DATA),
+            "model": config.model.model_dump(exclude=_NETWORKS),
+            "solver": config.solver.model_dump(exclude={"root_dir"}),
+            "loss": config.loss.model_dump(),
+            "seed": config.run.seed,
+        },
+        "save_every": config.run.save_every,
+    }
+
+
+def _conversion(config, _):
+    judge = config.validation_config
+    return {
+        "tries": judge.num_outs_per_domain,
+        "batch_size": judge.val_batch_size,
+        "seed": config.run.seed,
+        "model": config.model.model_dump(exclude=_NETWORKS),
+        "references": {split: config.reference_split(split) for split in config.splits if split != "train"},
+        **_judging(config),
+    }
+
+
+def _judging(config):
+    """How images reach the classifier."""
+    return {
+        "judge": config.validation_config.model_dump(include={"scale", "shift", "img_size"}),
+        "data": config.data.model_dump(include=_RANGE),
+    }
+
+
+def _select(config, _):
+    return {"save_every": config.run.save_every, "total_iters": config.run.total_iters}
+
+
+def _config(config, _):
+    return config.model_dump()
+
+
+_STAGES = {
+    "config": _config,
+    "index": _index,
+    "checks": _checks,
+    "store": _store,
+    "classifier": _classifier,
+    "check": _check,
+    "train": _train,
+    "conversion": _conversion,
+    "select": _select,
+}

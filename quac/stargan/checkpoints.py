@@ -1,0 +1,165 @@
+"""What a training leaves on disk: whole states to go on from, and checkpoints in the published format.
+
+A checkpoint is `{network: state_dict}` of the averaged generator, mapping
+network and style encoder, as StarGAN v2 and QuAC write it. A whole state
+holds everything that the next step depends on.
+"""
+
+import io
+import pickle
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import torch
+
+from quac.console import log
+from quac.errors import QuacError
+from quac.files import digest_of_file, read_json, whole, write_text
+from quac.stargan.networks import AVERAGED, build_networks
+
+KEPT_STATES = 2
+# What torch.load raises for files that are damaged, or no checkpoints at all.
+UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile)
+
+
+class StateFolder:
+    """The folder of one training setting: `state_<step>.pt`, `<step>_nets_ema.ckpt`, `history.csv`, `samples/`."""
+
+    def __init__(self, path):
+        self.path = path
+
+    @property
+    def history(self):
+        return self.path / "history.csv"
+
+    def sample(self, step):
+        return self.path / "samples" / f"{step:06d}.png"
+
+    def checkpoint(self, step):
+        return self.path / f"{step:06d}_nets_ema.ckpt"
+
+    def missing(self, steps):
+        """Those of `steps` that have no checkpoint yet."""
+        return [step for step in steps if not _is_complete(self.checkpoint(step))]
+
+    def digest(self, step):
+        """SHA-256 (hex) of the checkpoint of a step, as it was written."""
+        return _digest_file(self.checkpoint(step)).read_text()
+
+    def save_checkpoint(self, step, averages):
+        _save(self.checkpoint(step), {name: averages[name].state_dict() for name in AVERAGED})
+
+    def save_state(self, state):
+        """Write a whole state (a dict with its `step`), then let go of all but the last ones."""
+        _save(self._state(state["step"]), state)
+        # By age, not by step: where a training goes back for a lost checkpoint, its own states come last.
+        for old in sorted(map(self._state, self._steps()), key=lambda file: file.stat().st_mtime_ns)[:-KEPT_STATES]:
+            _digest_file(old).unlink(missing_ok=True)
+            old.unlink()
+
+    def load_state(self, at_most):
+        """The newest whole state of a step up to `at_most`, or None. A damaged one is passed over, and said so."""
+        for step in reversed([step for step in self._steps() if step <= at_most]):
+            path = self._state(step)
+            if _is_complete(path) and _digest_file(path).read_text() == digest_of_file(path):
+                return torch.load(path, map_location="cpu", weights_only=True)
+            log.warning("%s is damaged; going on from the state before it", path)
+        return None
+
+    def newest_step(self):
+        """The highest step that has a state, or 0."""
+        return max(self._steps(), default=0)
+
+    def _state(self, step):
+        return self.path / f"state_{step:06d}.pt"
+
+    def _steps(self):
+        names = (re.fullmatch(r"state_(\d+)\.pt", file.name) for file in self.path.glob("state_*.pt"))
+        return sorted(int(name[1]) for name in names if name)
+
+
+def load_checkpoint(path, model, num_domains, device):
+    """The averaged networks of a checkpoint, in evaluation mode.
+
+    Args:
+        path: file in the published format.
+        model: a config's `model` section.
+
+    Raises QuacError where the file is damaged, or holds networks of another shape.
+    """
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        networks = build_networks(model, num_domains)
+        for name in AVERAGED:
+            networks[name].load_state_dict(weights[name])
+    except FileNotFoundError:
+        raise QuacError(f"{path}: does not exist; run the same command again to publish it") from None
+    except UNREADABLE as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise QuacError(
+            f"{path}: cannot be used as a checkpoint of these networks ({reason}); "
+            "if it is damaged, delete it and run the same command again"
+        ) from None
+    del networks["discriminator"]
+    return networks.to(device).eval().requires_grad_(False)
+
+
+def step_of(path):
+    """The step of a checkpoint, by its published name `<step>_nets_ema.ckpt`."""
+    name = re.match(r"(\d+)_nets_ema\.ckpt$", Path(path).name)
+    if not name:
+        raise QuacError(f"{path}: is not named as a checkpoint; expected <step>_nets_ema.ckpt")
+    return int(name[1])
+
+
+def publish(marker, step, path):
+    """Link a checkpoint out of the state folder to `path` (copied where the file system has no links).
+
+    Args:
+        marker: what `quac train` wrote of the segment: the `state` folder and the `checkpoints` by step.
+
+    Raises QuacError where the checkpoint is not the one that was trained.
+    """
+    facts = read_json(marker)
+    source = StateFolder(Path(facts["state"])).checkpoint(step)
+    if not source.is_file() or digest_of_file(source) != facts["checkpoints"][str(step)]:
+        source.unlink(missing_ok=True)  # so that training makes it again
+        raise QuacError(f"{source}: was damaged or lost; delete {marker} and run the same command again")
+    path.unlink(missing_ok=True)
+    try:
+        path.hardlink_to(source)
+    except OSError:
+        with whole(path) as temporary:
+            shutil.copyfile(source, temporary)
+    path.touch()
+
+
+def _save(path, value):
+    """Write a value and then its digest: a file that has none is not complete."""
+    _digest_file(path).unlink(missing_ok=True)
+    buffer = io.BytesIO()  # torch's own writer aborts on a full disk, and hides why
+    torch.save(_on_cpu(value), buffer)
+    with whole(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+    write_text(_digest_file(path), digest_of_file(path))
+
+
+def _digest_file(path):
+    return path.with_suffix(".sha256")
+
+
+def _is_complete(path):
+    return path.is_file() and _digest_file(path).is_file()
+
+
+def _on_cpu(value):
+    """Tensors of a nested dict or list, copied to host memory, so that a file needs no GPU to be read."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu()
+    if isinstance(value, dict):
+        return {name: _on_cpu(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_on_cpu(inner) for inner in value]
+    return value

@@ -1,0 +1,22 @@
+"""Tables on disk: Parquet, with a record of what made them beside the rows."""
+
+import pandas as pd
+
+from quac.errors import QuacError
+from quac.files import whole
+
+
+def write_table(path, table, **attributes):
+    """Write a DataFrame and, in the file's metadata, `attributes` (JSON values)."""
+    table = table.copy(deep=False)
+    table.attrs = attributes
+    with whole(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_table(path):
+    """A DataFrame; its attributes are in `.attrs`. Raises QuacError where the file cannot be read."""
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+        raise QuacError(f"{path}: cannot be read ({error}); delete it and run the same command again") from None

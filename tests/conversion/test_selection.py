@@ -1,0 +1,63 @@
+import pandas as pd
+import pytest
+
+from quac.conversion.selection import score_checkpoints, select
+
+
+def scores(rows):
+    """Rows of (step, conversion, translation, l1), the same in both kinds but for a difference that cancels."""
+    return pd.DataFrame(
+        [
+            {
+                "step": step,
+                "kind": kind,
+                "checkpoint": f"{step}.ckpt",
+                "conversion_rate": conversion + sign * 0.125,
+                "translation_rate": translation + sign * 0.125,
+                "l1": l1,
+            }
+            for step, conversion, translation, l1 in rows
+            for kind, sign in (("latent", 1), ("reference", -1))
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "step", "why"),
+    [
+        ([(100, 0.5, 0.5, 0.1), (200, 0.75, 0.25, 0.3), (300, 0.625, 0.75, 0.1)], 200, "is the highest of 3"),
+        (
+            [(100, 0.75, 0.5, 0.1), (200, 0.75, 0.625, 0.3)],
+            200,
+            "its translation rate, 0.6250, is the highest of these",
+        ),
+        ([(100, 0.75, 0.5, 0.25), (200, 0.75, 0.5, 0.125)], 200, "nearest to the queries (l1 0.1250)"),
+        ([(100, 0.75, 0.5, 0.25), (200, 0.75, 0.5, 0.25)], 100, "shared by 2"),
+        ([(100, 0.75, 0.5, 0.25)], 100, "is the highest of 1"),
+    ],
+)
+def test_the_rule(rows, step, why):
+    chosen = select(scores(rows).sample(frac=1, random_state=0))
+    assert chosen["step"] == step
+    assert chosen["checkpoint"] == f"{step}.ckpt"
+    assert why in chosen["why"]
+
+
+def test_scores_are_worked_out_per_step_and_kind():
+    index = pd.DataFrame({"class": ["a", "b"], "path": ["a/0", "b/0"]})
+    index.attrs = {"classes": ["a", "b"]}
+    tables = {}
+    for step, called in ((200, "b"), (100, "a")):
+        table = pd.DataFrame(
+            [
+                {"kind": kind, "source": s, "target": t, "query": f"{s}/0", "try": 0, "predicted": called, "l1": 0.5}
+                for kind in ("latent", "reference")
+                for s, t in (("a", "b"), ("b", "a"))
+            ]
+        )
+        table.attrs = {"step": step, "checkpoint": f"{step}.ckpt", "tries": 1}
+        tables[f"{step}.parquet"] = table
+    rows = score_checkpoints(tables, index)
+    assert rows["step"].tolist() == [100, 100, 200, 200]
+    assert rows["kind"].tolist() == ["latent", "reference"] * 2
+    assert (rows["conversion_rate"] == 0.5).all()

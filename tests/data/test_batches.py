@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+from builders import make_store, tiny_config
+
+from quac.config import Augment
+from quac.data.batches import TrainingBatches, augment, load, to_range, to_uint8
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return make_store(tmp_path_factory.mktemp("store"), {"across": 20, "along": 3, "disc": 2})
+
+
+def batches(store, seed=0, pairs=True, **data):
+    config = tiny_config(data={"batch_size": 64, **data})
+    return TrainingBatches(store, config.data, 4, seed, CPU, pairs)
+
+
+def test_every_pixel_survives_the_way_to_the_networks_and_back():
+    pixels = torch.arange(256, dtype=torch.uint8)
+    for scale, shift in ((2.0, -1.0), (1.0, 0.0), (4.0, 0.5)):
+        assert (to_uint8(to_range(pixels, scale, shift), scale, shift) == pixels).all()
+    assert to_range(pixels, 2.0, -1.0).aminmax() == (-1, 1)
+    # Values outside the range are clamped; an image without a negative value is not stretched (QuAC does both).
+    assert to_uint8(torch.tensor([-9.0, 0.5, 9.0]), 2.0, -1.0).tolist() == [0, 191, 255]
+
+
+def test_a_batch_is_a_function_of_seed_and_step(store):
+    again, other = batches(store), batches(store, seed=1)
+    first = batches(store)[3]
+    for name, value in vars(first).items():
+        assert torch.equal(value, getattr(again[3], name)), name
+        assert not torch.equal(value, getattr(again[4], name)), name
+        assert not torch.equal(value, getattr(other[3], name)), name
+
+
+def test_pairs_are_left_out_where_nothing_needs_them_and_change_nothing_else(store):
+    with_pairs, without = batches(store)[0], batches(store, pairs=False)[0]
+    assert without.x_ref2 is None
+    assert without.z_trg2 is None
+    assert torch.equal(with_pairs.x_ref, without.x_ref)
+    assert torch.equal(with_pairs.z_trg, without.z_trg)
+
+
+def test_classes_are_drawn_evenly_and_images_belong_to_them(store):
+    batch = batches(store, batch_size=3000)[0]
+    for labels in (batch.y_org, batch.y_trg):
+        assert (labels.bincount() / 3000 - 1 / 3).abs().max() < 0.04
+    by_image = {load(store, [row], CPU, 2.0, -1.0).numpy().tobytes(): store.labels[row] for row in range(len(store))}
+    for images, labels in ((batch.x_real, batch.y_org), (batch.x_ref, batch.y_trg), (batch.x_ref2, batch.y_trg)):
+        assert [by_image[image[None].numpy().tobytes()] for image in images] == labels.tolist()
+    assert not (batch.x_ref == batch.x_ref2).flatten(1).all(1).any()
+
+
+def test_flips_are_drawn_for_each_image_alone():
+    images = torch.rand(400, 1, 4, 4)
+    data = tiny_config(data={"augment": {"hflip": 0.5, "vflip": 0.25}}).data
+    out = augment(images, data, torch.from_numpy(np.random.default_rng(0).random((7, 400), np.float32)))
+    kinds = torch.stack([(out == images.flip(dims)).flatten(1).all(1) for dims in ((), (3,), (2,), (2, 3))])
+    assert (kinds.sum(0) == 1).all()
+    assert (kinds.float().mean(1) - torch.tensor([0.375, 0.375, 0.125, 0.125])).abs().max() < 0.07
+
+
+def test_no_augmentation_by_default():
+    images = torch.rand(8, 1, 4, 4)
+    data = tiny_config().data
+    assert data.augment == Augment(hflip=0, vflip=0)
+    assert augment(images, data, torch.zeros(7, 8)) is images
+
+
+def test_crops_show_a_part_of_the_image_at_the_full_size():
+    ramp = torch.linspace(-1, 1, 64).expand(1, 1, 64, 64).repeat(200, 1, 1, 1)
+    data = tiny_config(data={"rand_crop_prob": 0.5}).data
+    out = augment(ramp, data, torch.from_numpy(np.random.default_rng(0).random((7, 200), np.float32)))
+    cropped = (out != ramp).flatten(1).any(1)
+    assert out.shape == ramp.shape
+    assert abs(cropped.float().mean() - 0.5) < 0.1
+    width = (out[cropped][:, 0, 0, -1] - out[cropped][:, 0, 0, 0]) / 2
+    assert 0.8 < width.min() < 0.9
+    assert width.max() <= 1.0001
+    assert out.min() >= -1
+    assert out.max() <= 1

@@ -1,0 +1,32 @@
+from collections import Counter
+
+import numpy as np
+from PIL import Image
+
+from quac.data.checks import check_splits
+from quac.data.demo import write_demo
+from quac.data.folders import tree_digest
+from quac.data.index import build_index
+from quac.files import read_json
+
+
+def test_the_demo_is_real_digits_split_by_the_seed(tmp_path):
+    folders = {split: tmp_path / split for split in ("train", "validation", "test")}
+    write_demo(folders, tmp_path / "digest.json", seed=0)
+    indexes = {}
+    for split, folder in folders.items():
+        index, facts = build_index(str(folder))
+        index.attrs = facts
+        indexes[split] = index
+    counts = {split: Counter(index["class"]) for split, index in indexes.items()}
+    assert counts == {
+        "train": {"3": 350, "5": 350, "8": 350},
+        "validation": {"3": 75, "5": 75, "8": 75},
+        "test": {"3": 75, "5": 75, "8": 75},
+    }
+    assert check_splits(indexes) == []
+    assert read_json(tmp_path / "digest.json") == {split: tree_digest(folder) for split, folder in folders.items()}
+    pixels = np.asarray(Image.open(folders["train"] / indexes["train"]["path"][0]))
+    assert pixels.shape == (28, 28)
+    assert pixels.max() > 200
+    assert pixels[0].max() == 0

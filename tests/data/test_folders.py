@@ -1,0 +1,79 @@
+import os
+import time
+
+import pytest
+from builders import write_images
+
+from quac.data.folders import DigestCache, list_images, tree_digest
+from quac.errors import QuacError
+
+
+def touch(path, text="x"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_images_are_found_by_any_case_and_depth(tmp_path):
+    for name in ("b/1.PNG", "b/deep/er/2.Tiff", "a/3.jpeg", "a/notes.txt", "top.png", "a/.hidden.png", ".cache/4.png"):
+        touch(tmp_path / name)
+    images, strays = list_images(tmp_path)
+    assert images == [("a", "a/3.jpeg"), ("b", "b/1.PNG"), ("b", "b/deep/er/2.Tiff")]
+    assert strays == ["a/notes.txt", "top.png"]
+
+
+def test_classes_can_be_chosen(tmp_path):
+    for name in ("a/1.png", "b/1.png", "c/1.png"):
+        touch(tmp_path / name)
+    assert list_images(tmp_path, ["c", "a", "missing"])[0] == [("a", "a/1.png"), ("c", "c/1.png")]
+
+
+@pytest.mark.parametrize(("name", "said"), [("nowhere", "does not exist"), ("file", "is not a folder")])
+def test_a_wrong_source_is_named(tmp_path, name, said):
+    touch(tmp_path / "file")
+    with pytest.raises(QuacError, match=f"{name}: {said}"):
+        list_images(tmp_path / name)
+
+
+def test_a_name_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "a").mkdir()
+    with open(os.fsencode(tmp_path) + b"/a/\xff.png", "w"):
+        pass
+    with pytest.raises(QuacError, match="not valid UTF-8; rename"):
+        list_images(tmp_path)
+
+
+def test_the_digest_changes_with_content_names_and_empty_classes_but_not_with_time(tmp_path):
+    write_images(tmp_path, {"across": 2, "along": 2})
+    digests = [tree_digest(tmp_path)]
+    os.utime(tmp_path / "across" / "across-00.png", (1, 1))
+    assert tree_digest(tmp_path) == digests[0]
+    (tmp_path / "new").mkdir()
+    digests.append(tree_digest(tmp_path))
+    (tmp_path / "across" / "across-00.png").rename(tmp_path / "across" / "other.png")
+    digests.append(tree_digest(tmp_path))
+    touch(tmp_path / "across" / "other.png")
+    digests.append(tree_digest(tmp_path))
+    assert len(set(digests)) == 4
+
+
+def test_the_cache_reads_a_file_again_only_when_it_changed(tmp_path, monkeypatch):
+    touch(tmp_path / "file", "old")
+    read = []
+    monkeypatch.setattr("quac.data.folders.digest_of_file", lambda path: read.append(path) or str(len(read)))
+
+    def digest():
+        with DigestCache(tmp_path / "cache.json") as digest_of:
+            return digest_of(tmp_path / "file")
+
+    assert (digest(), digest()) == ("1", "1")
+    time.sleep(0.01)
+    touch(tmp_path / "file", "new")
+    assert digest() == "2"
+    (tmp_path / "cache.json").write_text("torn")
+    assert digest() == "3"
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_digest(tmp_path):
+    write_images(tmp_path, {"across": 1})
+    (tmp_path / "across" / "broken.png").symlink_to("nowhere")
+    assert tree_digest(tmp_path) == tree_digest(tmp_path)

@@ -1,0 +1,29 @@
+import json
+
+import pytest
+
+from quac.errors import QuacError
+from quac.files import read_json
+from quac.report.build import _require_current, render
+
+
+def test_names_are_data_never_markup(finished):
+    """A class called <script> and a note with markup appear as text."""
+    facts = read_json(finished.folder / "reports/tiny.json")
+    text = json.dumps(facts).replace("across", "<script>alert(1)</script>").replace("tiny", "<b>&amp;</b>")
+    html = render(json.loads(text), [("data:,", "data:,")] * len(facts["gallery"]["entries"]))
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<b>&amp;</b>" not in html
+
+
+def test_rendering_again_gives_the_same_file(finished):
+    facts = read_json(finished.folder / "reports/tiny.json")
+    pictures = [("data:,", "data:,")] * len(facts["gallery"]["entries"])
+    assert render(facts, pictures) == render(facts, pictures)
+
+
+def test_results_of_other_settings_are_not_reported(tmp_path):
+    (tmp_path / "key.json").write_text('{"a": 1}')
+    with pytest.raises(QuacError, match=r"results of train were made from other settings .*; run the same"):
+        _require_current([{"stage": "train", "key": "0123"}], [tmp_path / "key.json"])

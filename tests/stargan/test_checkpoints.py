@@ -1,0 +1,115 @@
+import pytest
+import torch
+from builders import tiny_config
+
+from quac.errors import QuacError
+from quac.files import write_json
+from quac.stargan.checkpoints import StateFolder, load_checkpoint, publish, step_of
+from quac.stargan.networks import build_networks
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "state").mkdir()
+    return StateFolder(tmp_path / "state")
+
+
+def state(step):
+    return {"step": step, "weights": torch.full((3,), float(step)), "nested": [{"a": torch.ones(1)}, 1, None]}
+
+
+def test_the_last_two_states_are_kept(folder):
+    for step in (10, 20, 30):
+        folder.save_state(state(step))
+    assert sorted(file.name for file in folder.path.glob("*.pt")) == ["state_000020.pt", "state_000030.pt"]
+    assert folder.load_state(99)["weights"].tolist() == [30.0] * 3
+    assert folder.load_state(25)["step"] == 20
+    assert folder.load_state(19) is None
+    assert folder.newest_step() == 30
+
+
+def test_going_back_does_not_delete_what_it_saves(folder):
+    for step in (90, 100, 10, 20):
+        folder.save_state(state(step))
+    assert folder.load_state(50)["step"] == 20
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "no digest"])
+def test_a_damaged_state_falls_to_the_one_before(folder, caplog, damage):
+    folder.save_state(state(10))
+    folder.save_state(state(20))
+    path = folder.path / "state_000020.pt"
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        path.write_bytes(content[:-100])
+    elif damage == "flip":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    else:
+        path.with_suffix(".sha256").unlink()
+    assert folder.load_state(99)["step"] == 10
+    assert "state_000020.pt is damaged; going on from the state before it" in caplog.text
+
+
+def networks():
+    return build_networks(tiny_config().model, 2)
+
+
+def test_a_checkpoint_has_the_published_format(folder):
+    trained = networks()
+    folder.save_checkpoint(100, trained)
+    content = torch.load(folder.checkpoint(100), weights_only=True)
+    assert folder.checkpoint(100).name == "000100_nets_ema.ckpt"
+    assert list(content) == ["generator", "mapping_network", "style_encoder"]
+    assert all(isinstance(value, torch.Tensor) for state_dict in content.values() for value in state_dict.values())
+    loaded = load_checkpoint(folder.checkpoint(100), tiny_config().model, 2, CPU)
+    for name in content:
+        for key, value in trained[name].state_dict().items():
+            assert torch.equal(loaded[name].state_dict()[key], value)
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+
+
+def test_what_has_no_digest_yet_is_missing(folder):
+    folder.save_checkpoint(10, networks())
+    folder.save_checkpoint(20, networks())
+    folder.checkpoint(20).with_suffix(".sha256").unlink()
+    assert folder.missing([10, 20, 30]) == [20, 30]
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "other shape", "nowhere"])
+def test_a_checkpoint_that_does_not_fit_is_named(folder, damage):
+    folder.save_checkpoint(10, networks())
+    path, model = folder.checkpoint(10), tiny_config().model
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-2000])
+    elif damage == "text":
+        path.write_text("no checkpoint")
+    elif damage == "other shape":
+        model = tiny_config(model={"style_dim": 6}).model
+    else:
+        path = folder.path / "nowhere.ckpt"
+    with pytest.raises(QuacError, match=rf"{path.name}: .*run the same command again"):
+        load_checkpoint(path, model, 2, CPU)
+
+
+def test_publishing_links_and_checks(folder, tmp_path):
+    folder.save_checkpoint(10, networks())
+    marker, target = tmp_path / "10.json", tmp_path / "published.ckpt"
+    write_json(marker, {"state": str(folder.path), "checkpoints": {"10": folder.digest(10)}})
+    publish(marker, 10, target)
+    publish(marker, 10, target)
+    assert target.samefile(folder.checkpoint(10))
+    content = bytearray(target.read_bytes())
+    content[1000] ^= 1
+    folder.checkpoint(10).write_bytes(content)
+    with pytest.raises(QuacError, match=r"was damaged or lost; delete .*10\.json and run the same command again"):
+        publish(marker, 10, target)
+    assert folder.missing([10]) == [10]  # so that training makes it again
+
+
+def test_the_step_of_a_checkpoint_is_in_its_name():
+    assert step_of("a/b/001200_nets_ema.ckpt") == 1200
+    with pytest.raises(QuacError, match=r"expected <step>_nets_ema\.ckpt"):
+        step_of("final.ckpt")

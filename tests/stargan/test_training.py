@@ -1,0 +1,183 @@
+"""The loop: going on is starting, and gives the same weights bit for bit."""
+
+import os
+import signal
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from builders import make_store, tiny_config, training_settings
+from PIL import Image
+
+from quac.errors import QuacError
+from quac.stargan.checkpoints import StateFolder
+from quac.stargan.training import Stopped, Trainer, train
+
+CPU = torch.device("cpu")
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+class Recorder:
+    """A tracker that remembers, and may do something at a step."""
+
+    def __init__(self, at=None, action=None):
+        self.steps, self.at, self.action = [], at, action
+
+    def log(self, step, numbers):
+        self.steps.append(step)
+        if step == self.at:
+            self.action()
+
+    def image(self, step, name, path):
+        assert path.is_file()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return make_store(tmp_path_factory.mktemp("store"), {"across": 6, "along": 4})
+
+
+SETTINGS = training_settings(tiny_config(loss={"lambda_ds": 1.0, "ds_iter": 6}))
+
+
+def schedule(steps=(3, 6, 8), state_every=2, log_every=2):
+    return SimpleNamespace(steps=list(steps), state_every=state_every, log_every=log_every)
+
+
+def run(path, store, end=8, tracker=None, settings=SETTINGS, device="cpu", **options):
+    path.mkdir(exist_ok=True)
+    folder = StateFolder(path)
+    train(settings, store, folder, schedule(**options), end, torch.device(device), tracker or Recorder())
+    return folder
+
+
+def weights(folder, step=8):
+    return folder.checkpoint(step).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(store, tmp_path_factory):
+    return run(tmp_path_factory.mktemp("undisturbed"), store)
+
+
+def test_what_a_training_leaves(undisturbed):
+    assert undisturbed.missing([3, 6, 8]) == []
+    history = pd.read_csv(undisturbed.history)
+    assert history["step"].tolist() == [2, 4, 6, 8]
+    terms = {"D": ("real", "fake", "reg"), "G": ("adv", "sty", "cyc", "ds")}
+    names = [f"{network}/{kind}_{term}" for network in terms for kind in ("latent", "ref") for term in terms[network]]
+    assert list(history) == ["step", "images_per_second", *names]
+    grid = np.asarray(Image.open(undisturbed.sample(8)))
+    assert grid.shape[:2] == (8 * 33 + 1, 5 * 33 + 1)  # 8 queries; the query and 2 classes x 2 styles
+
+
+def test_training_changes_the_networks(undisturbed):
+    assert weights(undisturbed, 3) != weights(undisturbed, 6)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_each_device_trains_alike_and_goes_on(store, tmp_path, undisturbed, device):
+    run(tmp_path / "state", store, end=3, device=device)
+    folder = run(tmp_path / "state", store, device=device)
+    ours, theirs = (torch.load(f.checkpoint(3), weights_only=True)["generator"] for f in (folder, undisturbed))
+    for name, value in ours.items():
+        assert value.device == CPU
+        torch.testing.assert_close(value, theirs[name], rtol=0.05, atol=0.01)
+    assert folder.missing([3, 6, 8]) == []
+
+
+def test_segments_give_the_same_weights_and_history(store, tmp_path, undisturbed):
+    for end in (3, 5, 8):
+        folder = run(tmp_path / "state", store, end)
+    assert weights(folder) == weights(undisturbed)
+    ours, theirs = (pd.read_csv(f.history).drop(columns="images_per_second") for f in (folder, undisturbed))
+    pd.testing.assert_frame_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_stops(store, tmp_path, undisturbed, signum):
+    tracker = Recorder(at=4, action=lambda: os.kill(os.getpid(), signum))
+    before = signal.getsignal(signum)
+    with pytest.raises(Stopped) as stopped:
+        run(tmp_path / "state", store, tracker=tracker, state_every=100)
+    assert stopped.value.signum == signum
+    assert signal.getsignal(signum) is before
+    assert StateFolder(tmp_path / "state").newest_step() in (4, 5)
+    assert weights(run(tmp_path / "state", store)) == weights(undisturbed)
+
+
+def test_an_error_at_any_point_loses_nothing(store, tmp_path, undisturbed):
+    def fail():
+        raise RuntimeError
+
+    for at in (2, 4, 6):
+        with pytest.raises(RuntimeError):
+            run(tmp_path / "state", store, tracker=Recorder(at, fail))
+    folder = run(tmp_path / "state", store)
+    assert weights(folder) == weights(undisturbed)
+    assert pd.read_csv(folder.history)["step"].tolist() == [2, 4, 6, 8]
+
+
+def test_a_finished_training_does_nothing(store, undisturbed):
+    tracker = Recorder()
+    run(undisturbed.path, store, tracker=tracker)
+    assert tracker.steps == []
+
+
+def test_a_longer_training_goes_on(store, tmp_path, undisturbed):
+    short = run(tmp_path / "state", store, end=6, steps=(3, 6))
+    tracker = Recorder()
+    assert weights(run(short.path, store, tracker=tracker)) == weights(undisturbed)
+    assert tracker.steps == [8]
+
+
+def test_a_lost_checkpoint_is_made_again(store, tmp_path, undisturbed):
+    folder = run(tmp_path / "state", store)
+    for step in (3, 8):
+        folder.checkpoint(step).unlink()
+    run(folder.path, store)
+    assert weights(folder, 3) == weights(undisturbed, 3)
+    assert weights(folder, 8) == weights(undisturbed, 8)
+
+
+def test_checkpoints_at_other_steps_are_made_from_the_states_there_are(store, tmp_path, undisturbed):
+    folder = run(tmp_path / "state", store, end=6, steps=(6,))
+    tracker = Recorder()
+    run(folder.path, store, end=6, steps=(4, 6), tracker=tracker)
+    assert tracker.steps == [6]  # from the state of step 4
+    assert folder.missing([4, 6]) == []
+    assert weights(folder, 6) == weights(undisturbed, 6)
+
+
+def test_a_damaged_state_gives_the_same_weights(store, tmp_path, undisturbed):
+    folder = run(tmp_path / "state", store, end=6)
+    (folder.path / "state_000006.pt").write_bytes(b"torn")
+    assert weights(run(folder.path, store)) == weights(undisturbed)
+
+
+def test_the_seed_decides(store, tmp_path, undisturbed):
+    other = SimpleNamespace(**{**vars(SETTINGS), "seed": 1})
+    assert weights(run(tmp_path / "state", store, settings=other)) != weights(undisturbed)
+
+
+def test_divergence_keeps_the_last_good_state(store, tmp_path):
+    folder = run(tmp_path / "state", store, end=4)
+    broken = Trainer(SETTINGS, store, CPU)
+    broken.restore(folder.load_state(4))
+    broken.networks["generator"].from_rgb.weight.data[0] = float("nan")
+    state = broken.state() | {"step": 4}
+    folder.save_state(state)
+    with pytest.raises(QuacError, match=r"training diverged before step 6: .*G/latent_adv.* Lower solver\.lr"):
+        run(folder.path, store)
+    assert folder.newest_step() == 4
+
+
+def test_the_average_of_a_state_is_what_is_published(store, undisturbed):
+    trainer = Trainer(SETTINGS, store, CPU)
+    trainer.restore(undisturbed.load_state(8))
+    content = torch.load(undisturbed.checkpoint(8), weights_only=True)
+    for name, state_dict in content.items():
+        for key, value in state_dict.items():
+            assert torch.equal(trainer.averages[name].state_dict()[key], value)

@@ -1,0 +1,101 @@
+import errno
+import json
+import subprocess
+import sys
+
+import pytest
+from builders import tiny_config, write_images
+
+from quac import cli
+from quac.errors import QuacError
+from quac.settings import stage_settings
+
+
+def quac(*arguments, **options):
+    command = [sys.executable, "-m", "quac", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+def write_key(folder, stage, **sections):
+    path = folder / f"{stage}.json"
+    path.write_text(json.dumps({"stage": stage, "settings": stage_settings(tiny_config(**sections), stage)}))
+    return path
+
+
+def test_a_stage_writes_its_file_and_its_log(tmp_path):
+    write_images(tmp_path / "images", {"a": 2, "b": 2})
+    key = write_key(tmp_path, "index_train", data={"source": str(tmp_path / "images")})
+    done = quac("index", "--key", key, "--out", tmp_path / "train.parquet", "--log-file", tmp_path / "logs/index.log")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "train.parquet").is_file()
+    assert "4 images of 2 classes" in done.stderr
+    assert "4 images of 2 classes" in (tmp_path / "logs/index.log").read_text()
+
+
+def test_an_error_is_one_message_on_the_screen_and_in_the_log(tmp_path):
+    key = write_key(tmp_path, "index_train", data={"source": "nowhere"})
+    done = quac("index", "--key", key, "--out", tmp_path / "train.parquet", "--log-file", tmp_path / "index.log")
+    message = "error: nowhere: does not exist; it must hold one folder of images per class"
+    assert done.returncode == 1
+    assert done.stderr.strip() == message
+    assert message in (tmp_path / "index.log").read_text()
+    assert not (tmp_path / "train.parquet").exists()
+
+
+def test_a_damaged_key_file_is_named(tmp_path):
+    (tmp_path / "key.json").write_text("{")
+    done = quac("index", "--key", tmp_path / "key.json", "--out", tmp_path / "train.parquet")
+    assert done.returncode == 1
+    assert "key.json: is no key file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_finding_of_a_check_is_listed_and_nothing_is_written(tmp_path):
+    write_images(tmp_path / "images", {"a": 2})
+    (tmp_path / "images" / "a" / "torn.png").write_bytes(b"")
+    key = write_key(tmp_path, "index_train", data={"source": str(tmp_path / "images")})
+    quac("index", "--key", key, "--out", tmp_path / "train.parquet")
+    done = quac(
+        *("check-splits", "--key", write_key(tmp_path, "checks", model={"num_domains": 2})),
+        *("--index", tmp_path / "train.parquet", "--out", tmp_path / "findings.json"),
+    )
+    assert done.returncode == 1
+    assert "error: the data has 3 error(s):" in done.stderr
+    assert all(code in done.stderr for code in ("(one-class)", "(num-domains)", "(unreadable)"))
+    assert not (tmp_path / "findings.json").exists()
+
+
+class Stopped(Exception):
+    signum = 15
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (QuacError("a.png: is torn"), 1, "error: a.png: is torn"),
+        (OSError(errno.ENOSPC, "No space", "results/x"), 1, "error: results/x: no space left on the disk; free some"),
+        (PermissionError(errno.EACCES, "Permission denied", "x"), 1, "error: x: permission denied; make it accessible"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "x"), 1, "error: x: No such file"),
+        (Stopped("stopped at step 5"), 143, "stopped at step 5"),
+        (KeyboardInterrupt(), 130, "interrupted; the same command starts this stage again"),
+        (ZeroDivisionError("by zero"), 1, "error: unexpected ZeroDivisionError: by zero; please report it"),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), 1, "error: the GPU has too little memory; lower"),
+    ],
+)
+def test_errors_become_messages_and_statuses(tmp_path, capsys, error, status, said):
+    def fail(log_file=None):
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        cli.stage(fail)(log_file=tmp_path / "stage.log")
+    shown = capsys.readouterr().err
+    assert ended.value.code == status
+    assert shown.startswith(said)
+    assert len(shown.splitlines()) == 1
+    assert "Traceback" not in shown
+    assert ("Traceback" in (tmp_path / "stage.log").read_text()) == isinstance(error, ZeroDivisionError)
+
+
+def test_the_command_line_starts_without_torch():
+    code = "import sys, quac.cli; sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'matplotlib')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,135 @@
+import pytest
+import yaml
+from builders import ROOT, tiny_config
+
+from quac.errors import QuacError
+from quac.resolve import resolve
+
+# The keys of QuAC's example_experiment/config.yaml (funkelab/quac at 9ef0f04), paths filled in.
+QUAC_EXAMPLE = """
+data: {source: in/train, img_size: 128, batch_size: 16, num_workers: 12, mean: 0.5, std: 0.5, grayscale: true}
+validation_data: {source: in/val, img_size: 128, batch_size: 16, num_workers: 12, mean: 0.5, std: 0.5, grayscale: true}
+model: {img_size: 128, style_dim: 64, latent_dim: 16, num_domains: 3, input_dim: 1, final_activation: "tanh"}
+solver: {root_dir: out}
+validation_config: {classifier_checkpoint: classifier.pt, val_batch_size: 16}
+log:
+  log_dir: tutorial_logs
+  project: quac_example_project
+  name: name_of_your_run
+  notes: Stargan training on my dataset
+  tags: [stargan, training]
+run: {log_every: 1000, total_iters: 5000, save_every: 1000, eval_every: 1000}
+"""
+
+
+def raw(**sections):
+    return {
+        "data": {"source": "a"},
+        "validation_data": {"source": "b"},
+        "solver": {"root_dir": "r"},
+        **sections,
+    }
+
+
+def fault(config):
+    with pytest.raises(QuacError) as error:
+        resolve(config)
+    return str(error.value)
+
+
+def test_quac_example_runs_as_it_is():
+    config = resolve(yaml.safe_load(QUAC_EXAMPLE))
+    assert (config.data.scale, config.data.shift) == (2, -1)
+    assert (config.data.grayscale, config.data.rgb, config.model.input_dim) == (True, False, 1)
+    assert config.model.conv_dim == 2**14 // 128
+    assert config.steps == [1000, 2000, 3000, 4000, 5000]
+
+
+def test_every_key_of_quac_is_accepted():
+    config = yaml.safe_load(QUAC_EXAMPLE)
+    config["data"] |= {"rand_crop_prob": 0.5, "reference": "in/train", "rgb": False}
+    config["validation_data"] |= {"reference": "in/val"}
+    config["solver"] |= {"lr": 1e-4, "f_lr": 1e-6, "beta1": 0.0, "beta2": 0.99, "weight_decay": 1e-4}
+    config["validation_config"] |= {"do_nothing": True, "img_size": 128, "num_outs_per_domain": 10, "scale": 1}
+    config["run"] |= {"resume_iter": 0}
+    config["loss"] = {"lambda_reg": 1, "lambda_sty": 1, "lambda_cyc": 1, "ds_iter": 100000}
+    config["log_type"] = "tensorboard"
+    config["log"] |= {"comment": "x"}
+    config["attribution"] = {"attributions": ["DIntegratedGradients"]}
+    assert resolve(config).reference_split("validation") == "validation"
+
+
+def test_resolving_again_changes_nothing():
+    config = tiny_config()
+    assert resolve(config.model_dump()) == config
+
+
+def test_the_demo_is_valid():
+    assert resolve(yaml.safe_load((ROOT / "config/config.yaml").read_text())).run_name == "digits"
+
+
+def test_what_is_left_out_is_taken_from_the_training_split():
+    config = resolve(raw(data={"source": "a", "img_size": 64, "grayscale": True, "batch_size": 3}))
+    assert (config.validation_data.img_size, config.validation_data.grayscale) == (64, True)
+    assert (config.model.img_size, config.model.input_dim, config.validation_config.img_size) == (64, 1, 64)
+    assert config.test_data is None
+    assert list(config.splits) == ["train", "validation"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({"loss": {"lambda_cycle": 2}}, "loss.lambda_cycle: unknown key; did you mean loss.lambda_cyc?"),
+        ({"loss": {"lr": 2}}, "loss.lr: unknown key; did you mean solver.lr?"),
+        ({"modell": {}}, "modell: unknown key; did you mean model?"),
+        ({"solver": {}}, "solver.root_dir: is missing"),
+        ({"run": {"total_iters": 0}}, "run.total_iters: input should be greater than or equal to 1 (given: 0)"),
+        ({"data": {"source": "a", "img_size": 100}}, "the nearest are 64 and 128"),
+        ({"data": {"source": "a", "img_size": 16}}, "the nearest are 32 and 64"),
+        ({"data": {"source": "a", "grayscale": True, "rgb": True}}, "data: grayscale and rgb are both true"),
+        ({"validation_data": {"source": "b", "img_size": 64}}, "img_size is 64, but 128 in data"),
+        ({"model": {"img_size": 64}}, "model.img_size: is 64, but the data has 128"),
+        ({"model": {"input_dim": 1}}, "model.input_dim: is 1, but the data has 3"),
+        ({"model": {"final_activation": "sigmoid"}}, "put the images into [-1, 1]"),
+        ({"data": {"source": "a", "mean": 0.5, "std": 0.5, "scale": 1.0}}, "mean and std say the same as scale"),
+        ({"validation_config": {"do_nothing": True, "scale": 0.5}}, "do_nothing: true means scale 1 and shift 0"),
+        ({"validation_data": {"source": "b", "reference": "c"}}, "c is not the source of a split"),
+        ({"data": {"source": "a", "reference": "b"}}, "training draws its references from data.source"),
+        ({"data": {"source": "a", "classes": ["x", "x"]}}, "data.classes: names at least two classes, each once"),
+        (
+            {"data": {"source": "a", "classes": ["x", "y"]}, "model": {"num_domains": 3}},
+            "model.num_domains: is 3, but data.classes names 2",
+        ),
+    ],
+)
+def test_faults_name_the_key_and_the_remedy(sections, expected):
+    assert expected in fault(raw(**sections))
+
+
+def test_all_faults_at_once():
+    text = fault(raw(loss={"lambda_cycle": 2, "lambda_sty": "x"}, runs={}))
+    assert all(name in text for name in ("loss.lambda_cycle", "loss.lambda_sty", "runs"))
+
+
+def test_empty_sections_and_anchors_are_fine():
+    assert resolve(raw(loss=None, **{"x-anchors": {"any": 1}})).loss.lambda_cyc == 1
+
+
+def test_numbers_that_yaml_reads_as_text():
+    assert resolve(raw(solver={"root_dir": "r", "lr": "1e-4"})).solver.lr == 1e-4
+
+
+@pytest.mark.parametrize(("name", "safe"), [("a b/c", "a-b-c"), ("..", "run"), ("Ünï", "Ünï"), ("x.y-z_1", "x.y-z_1")])
+def test_run_name_is_a_safe_file_name(name, safe):
+    assert resolve(raw(log={"name": name})).run_name == safe
+
+
+def test_the_last_step_is_always_saved():
+    assert resolve(raw(run={"total_iters": 25, "save_every": 10})).steps == [10, 20, 25]
+    assert resolve(raw(run={"total_iters": 5, "save_every": 10})).steps == [5]
+
+
+def test_every_key_of_the_demo_has_a_comment_above_it():
+    lines = (ROOT / "config/config.yaml").read_text().splitlines()
+    keys = [i for i, line in enumerate(lines) if line.startswith("  ") and not line.strip().startswith("#")]
+    assert [lines[i] for i in keys if not lines[i - 1].strip().startswith("#")] == []

@@ -1,0 +1,121 @@
+"""What a user with bad luck sees: one message that names the file or key and the remedy, status 1, no traceback."""
+
+import shutil
+
+import pytest
+import torch
+from builders import Workflow, save_classifier
+from torch import nn
+
+
+@pytest.fixture
+def workflow(tmp_path):
+    return Workflow(tmp_path)
+
+
+def fails(workflow, *messages, target=()):
+    result = workflow.run(*target, check=False)
+    assert result.status == 1, result.said
+    for message in messages:
+        assert message in result.said
+    assert "Traceback" not in result.said
+    assert 'File "' not in result.said
+
+
+def test_faults_of_the_config(workflow):
+    workflow.config["loss"]["lambda_cycle"] = 1
+    workflow.config["run"]["total_iters"] = "many"
+    fails(workflow, "loss.lambda_cycle: unknown key; did you mean loss.lambda_cyc?", "run.total_iters: input should be")
+
+
+def test_a_source_that_does_not_exist(workflow):
+    workflow.config["validation_data"]["source"] = "data/validatoin"
+    fails(workflow, "error: validation_data.source: data/validatoin: does not exist")
+
+
+def test_a_classifier_that_does_not_exist(workflow):
+    workflow.config["validation_config"]["classifier_checkpoint"] = "nowhere.pt"
+    fails(workflow, "error: validation_config.classifier_checkpoint: nowhere.pt is no file")
+
+
+def test_a_root_that_cannot_be_written(workflow):
+    (workflow.folder / "file").touch()
+    workflow.config["solver"]["root_dir"] = "file/results"
+    fails(workflow, "error: solver.root_dir: file/results cannot be written", "choose another folder")
+
+
+def test_bad_data_is_listed_whole_and_reaches_no_later_stage(workflow):
+    data = workflow.folder / "data"
+    (data / "train/along/torn.png").write_bytes((data / "train/along/along-00.png").read_bytes()[:150])
+    (data / "test/along/empty.jpg").touch()
+    (data / "validation/extra").mkdir()
+    shutil.copy(data / "train/across/across-01.png", data / "test/across/leak.png")
+    fails(
+        workflow,
+        "error: the data has",
+        "train/along/torn.png: cannot be decoded",
+        "test/along/empty.jpg: is empty (0 bytes)",
+        "has no images of extra",
+        "train/across/across-01.png = test/across/leak.png",
+    )
+    log = (workflow.root / "data/logs/check_splits.log").read_text()
+    assert "train/along/torn.png" in log
+    assert not (workflow.root / "data/train.store").exists()
+    assert not (workflow.root / "training").exists()
+
+
+class Blind(nn.Module):
+    """Calls every image the first of two classes."""
+
+    def forward(self, x):
+        return torch.tensor([1.0, 0.0]).expand(len(x), -1)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (None, "c.pt: cannot be loaded as TorchScript"),
+        (Blind(), "calls 50.0% of 10 real validation images right, less than"),
+    ],
+)
+def test_a_classifier_that_does_not_fit(workflow, module, message):
+    if module is None:
+        torch.save({}, workflow.folder / "c.pt")
+    else:
+        save_classifier(workflow.folder / "c.pt", module)
+    workflow.edit("validation_config", classifier_checkpoint="c.pt", min_accuracy=0.8)
+    fails(workflow, message, target=["results/tiny/classifier/check.json"])
+    assert not (workflow.root / "training").exists()
+
+
+def test_a_damaged_checkpoint_is_named_and_can_be_made_again(finished):
+    path, again = finished.root / "checkpoints/000002_nets_ema.ckpt", ["--forcerun", "score_checkpoint"]
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    said = "000002_nets_ema.ckpt: cannot be used as a checkpoint"
+    fails(finished, said, "delete it and run the same command again", target=again)
+    path.unlink()
+    said = "was damaged or lost; delete results/tiny/training/000004.json and run the same command again"
+    fails(finished, said, target=again)
+    (finished.root / "training/000004.json").unlink()
+    finished.run(*again)
+    assert path.read_bytes() == whole
+    assert finished.plan() == {}
+
+
+def test_odd_names_are_fine(tmp_path):
+    """Spaces, quotes, braces, dollars, Unicode: in folders, classes, files and the run's name."""
+    workflow = Workflow(tmp_path / "it's a $HOME {folder}")
+    data = workflow.folder / "data"
+    for split in ("train", "validation", "test"):
+        (data / split / "along").rename(data / split / "a 'b' \"c\" $d {e} é")
+        (data / split / "across" / "across-00.png").rename(data / split / "across" / "50% {x} $y 'z'.png")
+    workflow.root = workflow.folder / "results/x y"
+    workflow.edit("solver", root_dir="results/x y")
+    workflow.edit("log", name="odd {name}")
+    workflow.edit("run", total_iters=1)
+    workflow.run()
+    assert (workflow.folder / "reports/odd-name.html").is_file()
+    name = "a 'b' \"c\" $d {e} é"
+    assert (workflow.root / "generated_images/test/latent/across" / name / "50% {x} $y 'z'.png").is_file()
+    assert workflow.plan() == {}

@@ -1,0 +1,146 @@
+"""The whole chain on tiny images: what it makes, and that the numbers agree from one file to the next."""
+
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from quac.config import KINDS
+from quac.files import read_json
+from quac.resolve import resolve
+from quac.tables import read_table
+
+
+def test_every_result_lies_in_its_place(finished):
+    root = finished.root
+    expected = [
+        "config.yaml",
+        "data/train.parquet",
+        "data/train.store",
+        "data/checks.json",
+        "classifier/classifier.pt",
+        "classifier/check.json",
+        "training/000004.json",
+        "training/000004_history.csv",
+        "checkpoints/000002_nets_ema.ckpt",
+        "checkpoints/000004_nets_ema.ckpt",
+        "selection/000002.parquet",
+        "selection/selected.json",
+        "selection/scores.csv",
+        *(f"conversion/{split}/{kind}.parquet" for split in ("validation", "test") for kind in KINDS),
+        *(f"evaluation/test/{kind}_{metric}_rate.csv" for kind in KINDS for metric in ("translation", "conversion")),
+        *(f"evaluation/test/{kind}_cells.csv" for kind in KINDS),
+    ]
+    assert [name for name in expected if not (root / name).is_file()] == []
+    assert (finished.folder / "reports/tiny.html").is_file()
+
+
+def test_every_image_of_validation_and_test_is_converted(finished):
+    for split, count in (("validation", 5), ("test", 4)):
+        for kind in KINDS:
+            table = read_table(finished.root / f"conversion/{split}/{kind}.parquet")
+            assert len(table) == 2 * count * 2
+            for source, target in (("along", "across"), ("across", "along")):
+                folder = finished.root / "generated_images" / split / kind / source / target
+                names = sorted(path.name for path in (finished.folder / "data" / split / source).iterdir())
+                assert sorted(path.name for path in folder.iterdir()) == names
+                assert Image.open(folder / names[0]).size == (32, 32)
+
+
+def test_a_table_row_says_what_made_it(finished):
+    table = read_table(finished.root / "conversion/test/reference.parquet")
+    assert {"query", "digest", "source", "target", "predicted", "try", "style", "p_source", "p_target", "l1"} <= set(
+        table
+    )
+    assert all((finished.folder / "data/train" / style).is_file() for style in table["style"])
+    assert (table["style"].str.split("/").str[0] == table["target"]).all()
+    assert table.attrs["classes"] == ["across", "along"]
+    assert table.attrs["tries"] == 2
+
+
+def test_matrices_agree_with_the_tables(finished):
+    for split in ("validation", "test"):
+        for kind in KINDS:
+            table = read_table(finished.root / f"conversion/{split}/{kind}.parquet")
+            hit = table.assign(hit=table["predicted"] == table["target"])
+            folder = finished.root / "evaluation" / split
+            translation, conversion = (
+                pd.read_csv(folder / f"{kind}_{name}_rate.csv", index_col=0) for name in ("translation", "conversion")
+            )
+            cells = pd.read_csv(folder / f"{kind}_cells.csv").set_index(["source", "target"])
+            for pair, rows in hit.groupby(["source", "target"]):
+                assert translation.loc[pair] == cells.loc[pair, "translation_rate"] == rows["hit"].mean()
+                assert conversion.loc[pair] == rows.groupby("query")["hit"].max().mean()
+                assert len({cells.loc[pair, name] for name in ("expected", "found", "scored")}) == 1
+                assert cells.loc[pair, "tries"] == len(rows)
+
+
+def test_scores_are_of_the_same_tries_as_the_conversion_of_the_selected_checkpoint(finished):
+    """The number by which a checkpoint is chosen is the number that is reported: the same tries, the same styles."""
+    step = read_json(finished.root / "selection/selected.json")["step"]
+    scored = read_table(finished.root / f"selection/{step:06d}.parquet")
+    for kind in KINDS:
+        converted = read_table(finished.root / f"conversion/validation/{kind}.parquet")
+        pd.testing.assert_frame_equal(scored[scored["kind"] == kind].reset_index(drop=True), converted)
+
+
+def test_checkpoints_have_the_published_names(finished):
+    content = torch.load(finished.root / "checkpoints/000004_nets_ema.ckpt", weights_only=True)
+    assert list(content) == ["generator", "mapping_network", "style_encoder"]
+
+
+def test_the_resolved_config_gives_the_same_run(finished):
+    config = resolve(yaml.safe_load((finished.root / "config.yaml").read_text()))
+    assert config == resolve(finished.config)
+
+
+def test_the_report_holds_its_numbers_and_no_reference_to_elsewhere(finished):
+    html = (finished.folder / "reports/tiny.html").read_text()
+    numbers = read_json(finished.folder / "reports/tiny.json")
+    assert len(html) < 5_000_000
+    assert re.findall(r'(?:src|href)="(?!data:|#)', html) == []
+    for matrix in numbers["matrices"]:
+        cells = pd.read_csv(finished.root / f"evaluation/{matrix['split']}/{matrix['kind']}_cells.csv")
+        assert matrix["cells"] == cells.to_dict("records")
+    assert {stage["stage"] for stage in numbers["stages"]} >= {"index", "check_splits", "train", "convert"}
+    assert all(len(stage["key"]) == 64 for stage in numbers["stages"])
+    assert numbers["selection"]["step"] in (2, 4)
+    assert len(numbers["training"]["history"]["step"]) == 4
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "data/test.parquet",
+        "data/validation.store",
+        "data/checks.json",
+        "classifier/classifier.pt",
+        "classifier/check.json",
+        "keys/train.json",
+        "config.yaml",
+        "training/000004.json",
+        "checkpoints/000002_nets_ema.ckpt",
+        "selection/000004.parquet",
+        "selection/selected.json",
+        "conversion/test/latent.parquet",
+        "generated_images/test/latent",
+        "evaluation/validation/reference_conversion_rate.csv",
+    ],
+)
+def test_every_result_can_be_asked_for_by_itself(finished, target):
+    assert finished.plan(f"results/tiny/{target}") == {}
+
+
+def test_a_step_that_is_not_saved_is_named(finished):
+    said = finished.run("-n", "results/tiny/checkpoints/000003_nets_ema.ckpt", check=False).said
+    assert "step 3 is not saved: saved are [2, 4] (run.save_every)" in said
+
+
+def test_the_program_is_found_without_an_activated_environment(finished):
+    assert Path(sys.executable).parent.name == "bin"
+    assert "quac" in finished.run("-n", "-p", "--forceall").said

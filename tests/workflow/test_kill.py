@@ -1,0 +1,186 @@
+"""Killed at any moment, by any hand: the same command goes on, and ends with the same weights bit for bit."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from builders import Workflow
+
+pytestmark = pytest.mark.slow
+
+STEPS = 300
+TARGET = f"results/tiny/checkpoints/{STEPS:06d}_nets_ema.ckpt"
+
+
+def make(folder):
+    workflow = Workflow(folder)
+    workflow.edit("run", total_iters=STEPS, save_every=100, state_every=20, log_every=50)
+    return workflow
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    workflow = make(tmp_path_factory.mktemp("undisturbed"))
+    workflow.run(TARGET)
+    return workflow
+
+
+@pytest.fixture
+def workflow(undisturbed, tmp_path):
+    """Data and classifier are ready; the training has not begun."""
+    shutil.copytree(undisturbed.folder, tmp_path, dirs_exist_ok=True)
+    for name in ("training", "checkpoints"):
+        shutil.rmtree(tmp_path / "results/tiny" / name)
+    workflow = make(tmp_path)
+    yield workflow
+    for pid in trainers(workflow):
+        os.kill(pid, signal.SIGKILL)
+
+
+def start(workflow):
+    """Start snakemake in a session of its own, with the signals of a terminal's foreground process."""
+    return subprocess.Popen(
+        [str(word) for word in workflow.command(TARGET)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def trainers(workflow):
+    """Process numbers of living trainers of this workflow."""
+    found = []
+    for folder in os.listdir("/proc"):
+        if folder.isdigit():
+            try:
+                with open(f"/proc/{folder}/cmdline", "rb") as file:
+                    words = file.read().split(b"\0")
+                here = os.readlink(f"/proc/{folder}/cwd") == str(workflow.folder)
+            except OSError:
+                continue
+            if here and b"train" in words and any(word.endswith(b"/quac") for word in words):
+                found.append(int(folder))
+    return found
+
+
+def wait_for(condition, process=None, seconds=90):
+    end = time.monotonic() + seconds
+    while not condition():
+        if process and process.poll() is not None:
+            return False
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
+    return True
+
+
+def lock_holder(workflow):
+    locks = list((workflow.root / "training/state").glob("*/lock"))
+    try:
+        return json.loads(locks[0].read_text())["pid"] if locks else None
+    except ValueError:
+        return None
+
+
+def states(workflow):
+    return sorted((workflow.root / "training/state").glob("*/state_*.pt"))
+
+
+def kill(how, process, workflow):
+    if how == "trainer":
+        for pid in trainers(workflow):
+            os.kill(pid, signal.SIGKILL)
+    elif how == "snakemake":
+        process.kill()
+    elif how == "everything":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif how == "Ctrl-C":
+        os.killpg(process.pid, signal.SIGINT)
+    elif how == "terminated":
+        os.killpg(process.pid, signal.SIGTERM)
+    process.wait(timeout=90)
+
+
+@pytest.mark.parametrize("how", ["trainer", "snakemake", "everything", "Ctrl-C", "terminated"])
+def test_any_kill_at_any_moment_gives_the_same_weights(workflow, undisturbed, how):
+    moments, kills = random.Random(how), 0  # noqa: S311 (a moment, not a secret)
+    for _ in range(4):
+        process = start(workflow)
+        if not wait_for(lambda: trainers(workflow), process):
+            break  # it was finished before it could be killed
+        time.sleep(moments.uniform(0, 6))  # from before torch is loaded until the training is nearly done
+        if process.poll() is not None:
+            break
+        kill(how, process, workflow)
+        kills += 1
+        workflow.run("--unlock")
+    assert kills
+    workflow.run(TARGET)
+    assert checkpoints(workflow) == checkpoints(undisturbed)
+    ours, theirs = (w.root / f"training/{STEPS:06d}_history.csv" for w in (workflow, undisturbed))
+    assert losses(ours) == losses(theirs)
+    assert trainers(workflow) == []
+
+
+def checkpoints(workflow):
+    return {path.name: path.read_bytes() for path in (workflow.root / "training/state").glob("*/*_nets_ema.ckpt")}
+
+
+def losses(path):
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    return [[row[0], *row[2:]] for row in rows]
+
+
+def test_an_orphaned_trainer_is_asked_to_save_and_stop(workflow, undisturbed):
+    process = start(workflow)
+    wait_for(lambda: states(workflow), process)
+    orphan = lock_holder(workflow)
+    kill("snakemake", process, workflow)
+    assert orphan in trainers(workflow)
+    assert "LockException" in workflow.run(TARGET, check=False).said
+    workflow.run("--unlock")
+    said = workflow.run(TARGET).said
+    assert f"process {orphan} is training in" in said
+    assert "asking it to save and stop" in said
+    assert "going on from step" in said
+    assert trainers(workflow) == []
+    assert (workflow.folder / TARGET).read_bytes() == (undisturbed.folder / TARGET).read_bytes()
+
+
+def test_a_longer_training_that_is_killed_leaves_the_finished_alone(workflow, undisturbed):
+    workflow.edit("run", total_iters=100)
+    workflow.run("results/tiny/selection/000100.parquet")
+    workflow.edit("run", total_iters=STEPS)
+    first = workflow.root / "selection/000100.parquet"
+    made = first.stat().st_mtime_ns
+    process = start(workflow)
+    wait_for(lambda: any(path.name > "state_000100.pt" for path in states(workflow)), process)
+    kill("everything", process, workflow)
+    workflow.run("--unlock")
+    planned = workflow.plan("results/tiny/selection/selected.json")
+    assert planned == {"train": 1, "publish_checkpoint": 2, "score_checkpoint": 2, "select_checkpoint": 1}
+    workflow.run("results/tiny/selection/selected.json")
+    assert first.stat().st_mtime_ns == made
+    assert (workflow.folder / TARGET).read_bytes() == (undisturbed.folder / TARGET).read_bytes()
+
+
+def test_a_finding_kept_from_an_edit_by_a_kill_is_not_lost(workflow):
+    """Two edits, and a kill after their key files were written: neither may be forgotten without a word."""
+    workflow.edit("run", total_iters=2, save_every=2)
+    workflow.run()
+    workflow.edit("model", num_domains=2)
+    workflow.edit("loss", lambda_cyc=2.0)
+    workflow.run("results/tiny/keys/checks.json", "results/tiny/keys/train.json")  # what the kill leaves
+    result = workflow.run(check=False)
+    if result.status == 0:
+        assert "rule train:" in result.said
+    else:
+        assert "were made from other settings than those of now; run the same command again" in result.said
+        assert "rule train:" in workflow.run().said
+    assert workflow.plan() == {}

@@ -1,0 +1,94 @@
+"""Edits carried out one after the other: what runs, what is trained, and that nothing is left to do."""
+
+import re
+
+import pytest
+import torch
+from builders import Brightness, Workflow, save_classifier, write_images
+
+pytestmark = pytest.mark.slow
+
+AFTER_JUDGE = {"score_checkpoint": 2, "select_checkpoint": 1, "convert": 4, "matrices": 4, "report": 1}
+AFTER_TRAINING = {"publish_checkpoint": 2, **AFTER_JUDGE}
+INDEXED = {"index_images": 1, "check_splits": 1, "store_images": 1, "check_classifier": 1}
+
+
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory):
+    workflow = Workflow(tmp_path_factory.mktemp("workflow"))
+    workflow.run()
+    return workflow
+
+
+def checkpoint(workflow, step=4):
+    return (workflow.root / f"checkpoints/{step:06d}_nets_ema.ckpt").read_bytes()
+
+
+def carry_out(workflow, planned):
+    """Plan, run, and plan again; returns what the trainer's logs say that are new."""
+    before = {path: path.stat().st_mtime_ns for path in (workflow.root / "logs").glob("train_*.log")}
+    assert workflow.plan() == planned
+    said = workflow.run().said
+    ran = re.findall(r"^(?:local)?rule (\w+):", said, re.MULTILINE)
+    counts = {name: ran.count(name) for name in ran if name not in ("key", "resolve_config", "all")}
+    assert counts == planned
+    assert workflow.plan() == {}
+    logs = (workflow.root / "logs").glob("train_*.log")
+    return "".join(path.read_text() for path in logs if path.stat().st_mtime_ns != before.get(path))
+
+
+def test_one_edit_after_the_other(workflow):
+    assert workflow.plan() == {}
+    first = checkpoint(workflow)
+
+    workflow.edit("loss", lambda_cyc=2.0)
+    assert "step 4:" in carry_out(workflow, {"train": 1, **AFTER_TRAINING})
+    second = checkpoint(workflow)
+    assert second != first
+
+    save_classifier(workflow.folder / "judge.pt", Brightness())
+    workflow.edit("validation_config", classifier_checkpoint="judge.pt")
+    assert carry_out(workflow, {"check_classifier": 1, **AFTER_JUDGE}) == ""
+    classifier = Brightness()
+    classifier.register_buffer("other", torch.arange(3))
+    save_classifier(workflow.folder / "judge.pt", classifier)  # another file of the same name
+    assert carry_out(workflow, {"check_classifier": 1, **AFTER_JUDGE}) == ""
+
+    write_images(workflow.folder / "data/validation", {"along": 1}, seed=9)
+    assert carry_out(workflow, {**INDEXED, **AFTER_JUDGE}) == ""
+    assert checkpoint(workflow) == second
+
+    workflow.edit("report", examples=1)
+    assert carry_out(workflow, {"report": 1}) == ""
+
+    # A training image replaced and put back: the old work is found again.
+    image = workflow.folder / "data/train/along/along-00.png"
+    old = image.read_bytes()
+    write_images(workflow.folder / "data/train", {"along": 1}, seed=8)
+    assert "step 4:" in carry_out(workflow, {**INDEXED, "train": 1, **AFTER_TRAINING})
+    assert checkpoint(workflow) != second
+    image.write_bytes(old)
+    assert "trained up to step 4 already" in carry_out(workflow, {**INDEXED, "train": 1, **AFTER_TRAINING})
+    assert checkpoint(workflow) == second
+
+    # Two edits at once, one of them back to an earlier setting.
+    workflow.edit("loss", lambda_cyc=1.0)
+    workflow.edit("model", num_domains=2)
+    assert "trained up to step 4 already" in carry_out(workflow, {"check_splits": 1, "train": 1, **AFTER_TRAINING})
+    assert checkpoint(workflow) == first
+
+    # A longer training goes on, and leaves alone what is finished.
+    workflow.edit("run", total_iters=8)
+    longer = {"train": 1, **AFTER_TRAINING}
+    said = carry_out(workflow, longer)
+    assert "going on from step 4" in said
+    assert "step 4:" not in said
+    assert checkpoint(workflow) == first
+
+    # In segments, at once with a new validation image.
+    workflow.edit("run", total_iters=12, segment_iters=2)
+    write_images(workflow.folder / "data/validation", {"across": 1}, seed=9)
+    scored = {**AFTER_TRAINING, "score_checkpoint": 6}
+    said = carry_out(workflow, {**INDEXED, "train": 2, **scored})
+    assert "going on from step 8" in said
+    assert "going on from step 10" in said

@@ -1,0 +1,89 @@
+"""What each edit would run again: dry runs on a finished workflow."""
+
+import json
+import shutil
+
+import pytest
+from builders import Brightness, save_classifier, write_images
+
+AFTER_JUDGE = {"score_checkpoint": 2, "select_checkpoint": 1, "convert": 4, "matrices": 4, "report": 1}
+AFTER_TRAINING = {"publish_checkpoint": 2, **AFTER_JUDGE}
+
+
+@pytest.fixture
+def edited(finished):
+    """The finished workflow, for an edit that is taken back."""
+    config = json.loads(json.dumps(finished.config))
+    images = finished.folder / "data"
+    shutil.copytree(images, finished.folder / "backup")
+    yield finished
+    finished.config = config
+    shutil.rmtree(images)
+    (finished.folder / "backup").rename(images)
+
+
+def test_nothing_changed(finished):
+    assert finished.plan() == {}
+
+
+def test_a_touch_changes_nothing_not_even_of_large_files(finished):
+    files = [path for folder in ("data", "results") for path in (finished.folder / folder).rglob("*") if path.is_file()]
+    assert max(path.stat().st_size for path in files if path.suffix == ".ckpt") > 1_000_000
+    for path in files:
+        path.touch()
+    assert finished.plan() == {}
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "planned"),
+    [
+        ("loss", {"lambda_cyc": 2.0}, {"train": 1, **AFTER_TRAINING}),
+        ("run", {"total_iters": 6}, {"train": 1, **AFTER_TRAINING, "publish_checkpoint": 1, "score_checkpoint": 1}),
+        ("run", {"total_iters": 2}, {"train": 1, "publish_checkpoint": 1, **AFTER_JUDGE, "score_checkpoint": 1}),
+        ("validation_config", {"min_accuracy": 0.01}, {"check_classifier": 1, "report": 1}),
+        ("validation_config", {"num_outs_per_domain": 3}, AFTER_JUDGE),
+        ("model", {"num_domains": 2}, {"check_splits": 1, "report": 1}),
+        ("report", {"examples": 1}, {"report": 1}),
+        ("log", {"notes": "a word"}, {"report": 1}),
+        ("run", {"threads": 2, "segment_iters": 1, "state_every": 1}, {"report": 1}),
+    ],
+)
+def test_an_edit_runs_what_depends_on_it(edited, section, values, planned):
+    edited.edit(section, **values)
+    assert edited.plan() == planned
+
+
+def test_another_classifier_is_not_trained_for(edited):
+    save_classifier(edited.folder / "other.pt", Brightness())
+    edited.edit("validation_config", classifier_checkpoint="other.pt")
+    assert edited.plan() == {"check_classifier": 1, **AFTER_JUDGE}
+
+
+def test_a_validation_image_does_not_train(edited):
+    write_images(edited.folder / "data/validation", {"along": 1}, seed=9)
+    data = {"index_images": 1, "check_splits": 1, "store_images": 1, "check_classifier": 1}
+    assert edited.plan() == {**data, **AFTER_JUDGE}
+
+
+def test_a_training_image_trains_anew(edited):
+    write_images(edited.folder / "data/train", {"along": 1}, seed=9)
+    data = {"index_images": 1, "check_splits": 1, "store_images": 1, "fit_classifier": 1, "check_classifier": 1}
+    assert edited.plan() == {**data, "train": 1, **AFTER_TRAINING}
+
+
+def test_a_deleted_image_is_noticed_in_its_split_alone(edited):
+    (edited.folder / "data/test/along/along-00.png").unlink()
+    planned = edited.plan()
+    assert planned["index_images"] == planned["store_images"] == 1
+    assert (planned["convert"], "train" in planned, "score_checkpoint" in planned) == (2, False, False)
+
+
+def test_two_edits_at_once_run_what_either_would(edited):
+    """The first one's stages lie before the training, behind a gate that must not hide the second one's."""
+    edited.edit("model", num_domains=2)
+    edited.edit("loss", lambda_cyc=2.0)
+    assert edited.plan() == {"check_splits": 1, "train": 1, **AFTER_TRAINING}
+    edited.edit("run", total_iters=6)
+    edited.edit("validation_config", min_accuracy=0.01)
+    later = {**AFTER_TRAINING, "publish_checkpoint": 3, "score_checkpoint": 3}
+    assert edited.plan() == {"check_splits": 1, "check_classifier": 1, "train": 2, **later}

@@ -1,0 +1,45 @@
+rule fit_classifier:
+    input:
+        store=in_data("train.store"),
+        index=in_data("train.parquet"),
+        key=key_of("classifier"),
+    output:
+        "{judge}/classifier.pt",
+    log:
+        "{judge}/logs/fit.log",
+    benchmark:
+        "{judge}/logs/fit.tsv"
+    threads: network_threads
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=120,
+    params:
+        options=computing,
+    shell:
+        "quac fit-classifier --key {input.key:q} --store {input.store:q} --index {input.index:q} --out {output:q}"
+        " {params.options} --log-file {log:q}"
+
+
+rule check_classifier:
+    input:
+        stores=every_split(".store"),
+        indexes=every_split(".parquet"),
+        classifier=classifier_file,
+        key=key_of("check"),
+    output:
+        "{judge}/check.json",
+    log:
+        "{judge}/logs/check.log",
+    threads: network_threads
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        stores=repeated("--store", "stores"),
+        indexes=repeated("--index", "indexes"),
+        options=computing,
+    shell:
+        "quac check-classifier --key {input.key:q} --classifier {input.classifier:q}"
+        " {params.stores:q} {params.indexes:q} --out {output:q} {params.options} --log-file {log:q}"

@@ -1,0 +1,125 @@
+# The run table, and how a stage is carried out.
+import json
+import os
+import re
+import shlex
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+from quac.config import KINDS
+from quac.resolve import resolve
+from quac.errors import QuacError
+
+# `quac` is the one installed beside this snakemake, also where its environment is not activated.
+shell.prefix(f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")
+
+DEMO = "data/digits"
+
+
+def stop(error):
+    """End here with one message: a WorkflowError would show where in this file it was raised."""
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(1)
+
+
+def resolved(raw):
+    try:
+        return resolve(raw)
+    except QuacError as error:
+        stop(error)
+
+
+def existing_segments(root):
+    """Last steps of the segments that have been trained."""
+    try:
+        names = os.listdir(f"{root}/training")
+    except OSError:
+        return []
+    return sorted(int(name[:-5]) for name in names if re.fullmatch(r"\d{6,}\.json", name))
+
+
+def segment_ends(root, run):
+    """Last steps of the segments, ascending.
+
+    Those on disk stay as they are, so that a longer training adds segments
+    and leaves the finished alone, wherever they ended.
+    """
+    ends = [end for end in existing_segments(root) if end <= run.total_iters]
+    ends += range(max(ends, default=0) + run.segment_iters, run.total_iters, run.segment_iters)
+    return sorted({*ends, run.total_iters})
+
+
+def require_writable(folder):
+    existing = os.path.abspath(folder)
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    if not (os.path.isdir(existing) and os.access(existing, os.W_OK)):
+        stop(f"solver.root_dir: {folder} cannot be written; make {existing} writable, or choose another folder")
+
+
+CONFIG = resolved(config)
+ROOT = os.path.normpath(CONFIG.solver.root_dir)
+require_writable(ROOT)
+RUNS = {ROOT: CONFIG}
+# Folder of the prepared data, of the classifier -> root of the run they belong to.
+DATA = {f"{root}/data": root for root in RUNS}
+JUDGES = {f"{root}/classifier": root for root in RUNS}
+REPORTS = {run.run_name: root for root, run in RUNS.items()}
+SEGMENTS = {root: segment_ends(root, run.run) for root, run in RUNS.items()}
+
+
+wildcard_constraints:
+    root="|".join(map(re.escape, RUNS)),
+    data="|".join(map(re.escape, DATA)),
+    judge="|".join(map(re.escape, JUDGES)),
+    run="|".join(map(re.escape, REPORTS)),
+    split="train|validation|test",
+    kind="|".join(KINDS),
+    step=r"\d+",
+    end=r"\d+",
+    stage="[a-z_]+",
+
+
+def root_of(wc):
+    """Root of the run that a job belongs to, whichever wildcard its outputs are named by."""
+    names = wc.keys()
+    if "root" in names:
+        return wc.root
+    if "data" in names:
+        return DATA[wc.data]
+    return JUDGES[wc.judge] if "judge" in names else REPORTS[wc.run]
+
+
+def run_of(wc):
+    return RUNS[root_of(wc)]
+
+
+def is_demo(source):
+    """Whether a source is a folder that the rule demo_data makes."""
+    return os.path.dirname(os.path.normpath(source)) == DEMO
+
+
+# How a stage is carried out is no part of its result, so nothing that makes it run again: Snakemake does not track a
+# param whose function takes `input`.
+
+
+def decoding(wc, input):
+    """Options of a stage that decodes images."""
+    return f"--threads {run_of(wc).data.num_workers}"
+
+
+def computing(wc, input):
+    """Options of a stage that runs a network."""
+    run = run_of(wc).run
+    return f"--device {run.device}" + (f" --threads {run.threads}" if run.threads else "")
+
+
+def network_threads(wc):
+    return run_of(wc).run.threads or workflow.cores
+
+
+def training_options(wc, input):
+    run = run_of(wc)
+    options = run.run.model_dump(include={"total_iters", "log_every", "state_every"})
+    return json.dumps({**options, "log_type": run.log_type, "log": run.log.model_dump()})

@@ -1,0 +1,54 @@
+rule demo_data:
+    output:
+        train=directory(f"{DEMO}/train"),
+        validation=directory(f"{DEMO}/validation"),
+        test=directory(f"{DEMO}/test"),
+        digest=f"{DEMO}/digest.json",
+    log:
+        f"{DEMO}/demo_data.log",
+    shell:
+        "quac demo-data --train {output.train:q} --validation {output.validation:q} --test {output.test:q}"
+        " --digest {output.digest:q} --seed 0 --log-file {log:q}"
+
+
+rule index_images:
+    input:
+        rule_made_source,
+        key=key_of("index_{split}"),
+    output:
+        "{data}/{split}.parquet",
+    log:
+        "{data}/logs/index_{split}.log",
+    params:
+        options=decoding,
+    shell:
+        "quac index --key {input.key:q} --out {output:q} {params.options} --log-file {log:q}"
+
+
+rule check_splits:
+    input:
+        indexes=every_split(".parquet"),
+        key=key_of("checks"),
+    output:
+        "{data}/checks.json",
+    log:
+        "{data}/logs/check_splits.log",
+    params:
+        indexes=repeated("--index", "indexes"),
+    shell:
+        "quac check-splits --key {input.key:q} {params.indexes:q} --out {output:q} --log-file {log:q}"
+
+
+rule store_images:
+    input:
+        index="{data}/{split}.parquet",
+        key=key_of("store"),
+        checks=data_gate,
+    output:
+        "{data}/{split}.store",
+    log:
+        "{data}/logs/store_{split}.log",
+    params:
+        options=decoding,
+    shell:
+        "quac store --key {input.key:q} --index {input.index:q} --out {output:q} {params.options} --log-file {log:q}"

@@ -1,0 +1,26 @@
+rule report:
+    input:
+        config=lambda wc: f"{root_of(wc)}/config.yaml",
+        key_files=every_key,
+        indexes=every_split(".parquet"),
+        stores=every_split(".store"),
+        checks=in_data("checks.json"),
+        classifier_check=lambda wc: f"{root_of(wc)}/classifier/check.json",
+        markers=lambda wc: [f"{root_of(wc)}/training/{end:06d}.json" for end in SEGMENTS[root_of(wc)]],
+        history=lambda wc: f"{root_of(wc)}/training/{SEGMENTS[root_of(wc)][-1]:06d}_history.csv",
+        scores=every_step("{root}/selection/{step}.parquet"),
+        score_table=lambda wc: f"{root_of(wc)}/selection/scores.csv",
+        selected=lambda wc: f"{root_of(wc)}/selection/selected.json",
+        tables=conversions("{root}/conversion/{split}/{kind}.parquet"),
+        images=every_image_folder,
+        cells=conversions("{root}/evaluation/{split}/{kind}_cells.csv"),
+        averages=conversions("{root}/evaluation/{split}/{kind}_averages.json"),
+    output:
+        html="reports/{run}.html",
+        numbers="reports/{run}.json",
+    log:
+        "reports/{run}.log",
+    params:
+        inputs=as_json,
+    shell:
+        "quac report --inputs {params.inputs:q} --html {output.html:q} --numbers {output.numbers:q} --log-file {log:q}"

@@ -1,0 +1,43 @@
+# The states and checkpoints lie in {root}/training/state, which no rule declares: Snakemake never deletes them, and the
+# work of an earlier setting is found again when it returns.
+
+
+rule train:
+    input:
+        previous_segment,
+        store=in_data("train.store"),
+        index=in_data("train.parquet"),
+        key=key_of("train"),
+        checks=data_gate,
+        classifier_check=classifier_gate,
+    output:
+        marker="{root}/training/{end}.json",
+        history="{root}/training/{end}_history.csv",
+    log:
+        "{root}/logs/train_{end}.log",
+    benchmark:
+        "{root}/logs/train_{end}.tsv"
+    threads: network_threads
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=2880,
+    params:
+        states=lambda wc, input: f"{wc.root}/training/state",
+        runtime=training_options,
+        options=computing,
+    shell:
+        "quac train --key {input.key:q} --store {input.store:q} --index {input.index:q} --states {params.states:q}"
+        " --end {wildcards.end} --marker {output.marker:q} --history {output.history:q}"
+        " --runtime {params.runtime:q} {params.options} --log-file {log:q}"
+
+
+rule publish_checkpoint:
+    input:
+        segment_of,
+    output:
+        "{root}/checkpoints/{step}_nets_ema.ckpt",
+    log:
+        "{root}/logs/publish_{step}.log",
+    shell:
+        "quac publish --marker {input:q} --step {wildcards.step} --out {output:q} --log-file {log:q}"
