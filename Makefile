@@ -3,7 +3,7 @@ PYTHON ?= python3
 CORES ?= $(shell nproc)
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint docs
+.PHONY: demo test test-slow lint bench docs
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1
@@ -21,9 +21,12 @@ lint: .venv/installed
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/python tests/lint_workflow.py
 
+bench: .venv/installed
+	$(BIN)/python benchmarks/demo.py
+
 docs: .venv/installed
 	$(BIN)/python -m quac.reference > config/README.md
-	$(BIN)/snakemake --rulegraph | dot -Tsvg > docs/rules.svg
+	$(BIN)/snakemake --rulegraph | tred | dot -Tsvg > docs/rules.svg
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

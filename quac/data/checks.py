@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from quac.data.index import content_digest
 from quac.errors import listing
 
 # Training draws two images of a class at a time; elsewhere one image makes a row of the matrix.
@@ -30,13 +31,14 @@ def check_splits(indexes, num_domains=None):
 
 
 def summary(indexes):
-    """Counts per split and class, and the sizes and modes of the images, for the report."""
+    """Per split: images per class, sizes and modes, and a digest of images and classes; for the report."""
     return {
         split: {
             "source": index.attrs["source"],
             "images": {name: int((index["class"] == name).sum()) for name in index.attrs["classes"]},
             "sizes": _most_common(index["width"].astype(str) + "x" + index["height"].astype(str)),
             "modes": _most_common(index["mode"]),
+            "digest": content_digest(index),
         }
         for split, index in indexes.items()
     }

@@ -44,7 +44,7 @@ def collect(inputs):
         read_json(inputs[name]) for name in ("checks", "classifier_check", "selected")
     )
     markers = [read_json(path) for path in inputs["markers"]]
-    stages = _stages(inputs, tables, [checks, classifier_check, *markers, selected])
+    stages = _stages(inputs, tables, checks, classifier_check, markers, selected)
     _require_current(stages, inputs["key_files"])
 
     entries, examples = choose_entries(
@@ -69,6 +69,7 @@ def collect(inputs):
         },
         "selection": {
             **{name: selected[name] for name in ("step", "split", "rule", "why")},
+            "digest": markers[-1]["checkpoints"][str(selected["step"])],
             "scores": pd.read_csv(inputs["score_table"]).to_dict("records"),
         },
         "matrices": [
@@ -131,25 +132,21 @@ def _history(path):
     }
 
 
-def _stages(inputs, tables, records):
-    """What made each result, in the order of the chain."""
-    indexes = [read_table(path).attrs for path in inputs["indexes"]]
-    scores = [read_table(path).attrs for path in inputs["scores"]]
-    converted = [table.attrs for table in tables.values()]
-    checks, classifier_check, *markers, selected = records
-    results = [*indexes, checks, classifier_check, *markers, *scores, selected, *converted]
-    return [result["provenance"] | {"result": _name(result)} for result in results]
-
-
-def _name(result):
-    """What a result is of, in a word or two."""
-    if "split" in result and "source" in result:
-        return result["split"]
-    if "end" in result:
-        return f"up to step {result['end']}"
-    if "step" in result and "found" in result:
-        return f"step {result['step']}"
-    return ""
+def _stages(inputs, tables, checks, classifier_check, markers, selected):
+    """What made each result, in the order of the chain; `result` says what of."""
+    results = [
+        *((index["split"], index) for index in (read_table(path).attrs for path in inputs["indexes"])),
+        ("", checks),
+        ("", classifier_check),
+        *((f"up to step {marker['end']}", marker) for marker in markers),
+        *(
+            (f"step {table['step']}, to choose", table)
+            for table in (read_table(path).attrs for path in inputs["scores"])
+        ),
+        ("", selected),
+        *((f"{split}, {kind}", table.attrs) for (split, kind), table in tables.items()),
+    ]
+    return [made["provenance"] | {"result": result} for result, made in results]
 
 
 def _require_current(stages, key_files):

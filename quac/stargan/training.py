@@ -144,7 +144,7 @@ def train(settings, store, folder, schedule, end, device, tracker):
 
 def _log_step(step, row, rate, folder, history, trainer, tracker, bar):
     history.append({"step": step, "images_per_second": round(rate, 2), **row})
-    bar.set_postfix_str(f"{rate:.0f} img/s, D {_total(row, 'D/'):.2f}, G {_total(row, 'G/'):.2f}")
+    bar.set_postfix_str(f"{rate:.0f} img/s, D {_total(row, 'D/'):.2f}, G {_total(row, 'G/'):.2f}", refresh=False)
     log.debug("step %d: %s", step, ", ".join(f"{name} {value:.4f}" for name, value in row.items()))
     pixels = sample_grid(trainer.averages, trainer.store, trainer.settings, trainer.device)
     write_png(folder.sample(step), pixels)

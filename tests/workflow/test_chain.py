@@ -1,6 +1,7 @@
 """The whole chain on tiny images: what it makes, and that the numbers agree from one file to the next."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from builders import ROOT
 from PIL import Image
 
 from quac.config import KINDS
@@ -144,3 +146,10 @@ def test_a_step_that_is_not_saved_is_named(finished):
 def test_the_program_is_found_without_an_activated_environment(finished):
     assert Path(sys.executable).parent.name == "bin"
     assert "quac" in finished.run("-n", "-p", "--forceall").said
+
+
+def test_the_picture_of_the_rules_is_up_to_date():
+    snakemake = Path(sys.executable).with_name("snakemake")
+    graph = subprocess.run([snakemake, "--rulegraph"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    drawn = re.findall(r"<text[^>]*>(\w+)</text>", (ROOT / "docs/rules.svg").read_text())
+    assert sorted(drawn) == sorted(re.findall(r'label = "(\w+)"', graph)), "run `make docs`"
