@@ -1,4 +1,4 @@
-"""Times the demo from scratch: `python benchmarks/demo.py` (in the environment of `make demo`). Prints a Markdown table."""
+"""Times the demo from scratch and prints a Markdown table: `make bench`."""
 
 import json
 import os

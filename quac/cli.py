@@ -269,9 +269,12 @@ def train(
             marker,
             {
                 "end": end,
-                "state": str(folder.path),
                 "classes": images.classes,
-                "checkpoints": {str(step): folder.digest(step) for step in schedule.steps if step <= end},
+                "checkpoints": {
+                    str(step): {"file": str(folder.checkpoint(step)), "sha256": folder.digest(step)}
+                    for step in schedule.steps
+                    if step <= end
+                },
                 "provenance": provenance.record(device=str(where)),
             },
         )
@@ -285,7 +288,7 @@ def publish(
     log_file: Log = None,
 ):
     """Link a checkpoint out of the training state to its place."""
-    from quac.stargan.checkpoints import publish
+    from quac.stargan.publish import publish
 
     publish(marker, step, out)
 
@@ -311,11 +314,13 @@ def convert(
     from contextlib import nullcontext
 
     from quac.classifier.judge import Judge
-    from quac.conversion.convert import BestImages, convert
+    from quac.conversion.convert import convert
+    from quac.conversion.images import BestImages
     from quac.conversion.styles import open_styles
     from quac.data.store import Store
     from quac.device import choose_device
-    from quac.stargan.checkpoints import load_checkpoint, step_of
+    from quac.stargan.checkpoints import load_checkpoint
+    from quac.stargan.publish import step_of
     from quac.tables import write_table
 
     provenance, settings = Provenance("convert", key), read_settings(key)

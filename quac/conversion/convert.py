@@ -1,8 +1,5 @@
 """Conversion of a whole split: every query into every other class, judged."""
 
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
@@ -10,10 +7,7 @@ import torch
 from quac.console import progress
 from quac.conversion.styles import padded
 from quac.data.batches import load, to_uint8
-from quac.data.images import write_png
 from quac.errors import QuacError
-
-WRITERS = 4
 
 
 @torch.inference_mode()
@@ -99,38 +93,3 @@ def _table(store, source, rows, kind, target, number, names, predicted, p_source
             "l1": l1,
         }
     )
-
-
-class BestImages:
-    """Writes best tries below a folder, `<source>/<target>/<path of the query inside its class folder>`.
-
-    A context: leaving it waits for the writing threads, and passes on their errors.
-    """
-
-    def __init__(self, folder, store):
-        self.folder, self.store = Path(folder), store
-        self.pool, self.jobs = ThreadPoolExecutor(WRITERS), []
-        names = pd.Series(output_name(path) for path in store.paths)
-        if len(twice := names[names.duplicated()]):
-            raise QuacError(
-                f"{store.source}: two queries would be written to the same file, {twice.iloc[0]}; rename one of them"
-            )
-
-    def __call__(self, kind, row, target, pixels):
-        source, inside = output_name(self.store.paths[row]).split("/", 1)
-        path = self.folder / source / self.store.classes[target] / inside
-        self.jobs.append(self.pool.submit(write_png, path, pixels))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.pool.shutdown(cancel_futures=any(error))
-        if not any(error):
-            for job in self.jobs:
-                job.result()
-
-
-def output_name(query):
-    """Path of a query -> path of its generated image: a PNG, whatever the query is."""
-    return query if query.lower().endswith(".png") else query + ".png"

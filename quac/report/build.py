@@ -69,7 +69,7 @@ def collect(inputs):
         },
         "selection": {
             **{name: selected[name] for name in ("step", "split", "rule", "why")},
-            "digest": markers[-1]["checkpoints"][str(selected["step"])],
+            "digest": markers[-1]["checkpoints"][str(selected["step"])]["sha256"],
             "scores": pd.read_csv(inputs["score_table"]).to_dict("records"),
         },
         "matrices": [

@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from quac.conversion.convert import output_name
+from quac.conversion.images import output_path
 from quac.data.images import read_image, to_image
 
 MOST_ENTRIES = 1500
@@ -56,8 +56,7 @@ def query_picture(store, row):
 
 def generated_picture(folder, entry):
     """The generated image of an entry, out of the folder of its split and kind, as a data URI."""
-    source, inside = output_name(entry["query"]).split("/", 1)
-    return _data_uri(read_image(f"{folder}/{source}/{entry['target']}/{inside}"))
+    return _data_uri(read_image(f"{folder}/{output_path(entry['query'], entry['target'])}"))
 
 
 def _data_uri(image):

@@ -8,15 +8,13 @@ holds everything that the next step depends on.
 import io
 import pickle
 import re
-import shutil
 import zipfile
-from pathlib import Path
 
 import torch
 
 from quac.console import log
 from quac.errors import QuacError
-from quac.files import digest_of_file, read_json, whole, write_text
+from quac.files import digest_of_file, whole, write_text
 from quac.stargan.networks import AVERAGED, build_networks
 
 KEPT_STATES = 2
@@ -104,36 +102,6 @@ def load_checkpoint(path, model, num_domains, device):
         ) from None
     del networks["discriminator"]
     return networks.to(device).eval().requires_grad_(False)
-
-
-def step_of(path):
-    """The step of a checkpoint, by its published name `<step>_nets_ema.ckpt`."""
-    name = re.match(r"(\d+)_nets_ema\.ckpt$", Path(path).name)
-    if not name:
-        raise QuacError(f"{path}: is not named as a checkpoint; expected <step>_nets_ema.ckpt")
-    return int(name[1])
-
-
-def publish(marker, step, path):
-    """Link a checkpoint out of the state folder to `path` (copied where the file system has no links).
-
-    Args:
-        marker: what `quac train` wrote of the segment: the `state` folder and the `checkpoints` by step.
-
-    Raises QuacError where the checkpoint is not the one that was trained.
-    """
-    facts = read_json(marker)
-    source = StateFolder(Path(facts["state"])).checkpoint(step)
-    if not source.is_file() or digest_of_file(source) != facts["checkpoints"][str(step)]:
-        source.unlink(missing_ok=True)  # so that training makes it again
-        raise QuacError(f"{source}: was damaged or lost; delete {marker} and run the same command again")
-    path.unlink(missing_ok=True)
-    try:
-        path.hardlink_to(source)
-    except OSError:
-        with whole(path) as temporary:
-            shutil.copyfile(source, temporary)
-    path.touch()
 
 
 def _save(path, value):

@@ -11,7 +11,8 @@ from builders import Brightness, make_store, save_classifier, tiny_config
 from PIL import Image
 
 from quac.classifier.judge import Judge
-from quac.conversion.convert import BestImages, convert, output_name
+from quac.conversion.convert import convert
+from quac.conversion.images import BestImages
 from quac.conversion.styles import open_styles
 from quac.data.batches import load, to_uint8
 from quac.errors import QuacError
@@ -155,27 +156,3 @@ def test_a_probability_of_two_classes_sums_to_one(tmp_path):
     store = make_store(tmp_path, {"a": 3, "b": 2})
     table = convert(Stub(), judge(tmp_path, Brightness(), ["a", "b"]), store, {"latent": StubStyles()}, settings(), CPU)
     np.testing.assert_allclose(table["p_source"] + table["p_target"], 1, atol=1e-6)
-
-
-def test_names_of_generated_images():
-    assert output_name("a/deep/x.PNG") == "a/deep/x.PNG"
-    assert output_name("a/x.jpg") == "a/x.jpg.png"
-
-
-def test_queries_that_would_overwrite_each_other_are_named(tmp_path):
-    store = make_store(tmp_path, {"a": 1, "b": 1})
-    store.paths[:] = ["a/x.jpg", "a/x.jpg.png"]
-    with pytest.raises(QuacError, match=r"a/x\.jpg\.png; rename one of them"):
-        BestImages(tmp_path, store)
-
-
-def test_an_error_while_writing_is_passed_on(tmp_path, store):
-    (tmp_path / "a").write_text("in the way")
-    pixels = np.zeros((1, 4, 4), np.uint8)
-
-    def write():
-        with BestImages(tmp_path, store) as keep:
-            keep("latent", 0, 1, pixels)
-
-    with pytest.raises(OSError, match="a"):
-        write()

@@ -3,8 +3,7 @@ import torch
 from builders import tiny_config
 
 from quac.errors import QuacError
-from quac.files import write_json
-from quac.stargan.checkpoints import StateFolder, load_checkpoint, publish, step_of
+from quac.stargan.checkpoints import StateFolder, load_checkpoint
 from quac.stargan.networks import build_networks
 
 CPU = torch.device("cpu")
@@ -92,24 +91,3 @@ def test_a_checkpoint_that_does_not_fit_is_named(folder, damage):
         path = folder.path / "nowhere.ckpt"
     with pytest.raises(QuacError, match=rf"{path.name}: .*run the same command again"):
         load_checkpoint(path, model, 2, CPU)
-
-
-def test_publishing_links_and_checks(folder, tmp_path):
-    folder.save_checkpoint(10, networks())
-    marker, target = tmp_path / "10.json", tmp_path / "published.ckpt"
-    write_json(marker, {"state": str(folder.path), "checkpoints": {"10": folder.digest(10)}})
-    publish(marker, 10, target)
-    publish(marker, 10, target)
-    assert target.samefile(folder.checkpoint(10))
-    content = bytearray(target.read_bytes())
-    content[1000] ^= 1
-    folder.checkpoint(10).write_bytes(content)
-    with pytest.raises(QuacError, match=r"was damaged or lost; delete .*10\.json and run the same command again"):
-        publish(marker, 10, target)
-    assert folder.missing([10]) == [10]  # so that training makes it again
-
-
-def test_the_step_of_a_checkpoint_is_in_its_name():
-    assert step_of("a/b/001200_nets_ema.ckpt") == 1200
-    with pytest.raises(QuacError, match=r"expected <step>_nets_ema\.ckpt"):
-        step_of("final.ckpt")
