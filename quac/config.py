@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SPLITS = ("train", "validation", "test")
 KINDS = ("latent", "reference")
 
 Positive = Annotated[int, Field(ge=1)]
@@ -57,7 +56,7 @@ def data_key(name, default=None):
 
 
 class Split(Section):
-    """As `data`, without `classes` and `augment`; what is left out is taken from there."""
+    """As `data`, but for `classes`, `augment` and what concerns the training; what is left out is taken from there."""
 
     source: str = data_key("source", ...)
     img_size: int | None = data_key("img_size")
@@ -238,9 +237,9 @@ class Config(Section):
         return next(name for name, section in self.splits.items() if folder in (None, section.source))
 
 
-def checkpoint_steps(save_every, total_iters):
-    """Every `save_every` steps, and the last one, ascending."""
-    return sorted({*range(save_every, total_iters + 1, save_every), total_iters})
+def checkpoint_steps(save_every, end, last=True):
+    """Every `save_every` steps up to `end`, ascending; and `end` itself where it is the last step of the training."""
+    return sorted({*range(save_every, end + 1, save_every), *([end] if last else [])})
 
 
 def known_keys(section=Config, prefix=""):

@@ -12,12 +12,18 @@ def usable_cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def choose_device(name, threads=None):
-    """`auto`, `cpu` or `cuda` -> torch.device; sets the CPU threads (None: all cores this process may use)."""
+def choose_device(name, threads=None, training=False):
+    """`auto`, `cpu` or `cuda` -> torch.device; sets the CPU threads (None: all cores this process may use).
+
+    Outside training, a GPU computes in full precision and by repeatable
+    algorithms: a number that is scored twice must be the same number.
+    """
     torch.set_num_threads(threads or usable_cores())
     if name == "cuda" and not torch.cuda.is_available():
         raise QuacError("run.device: is cuda, but torch finds no GPU; use auto or cpu, or mend the driver")
     cuda = name == "cuda" or (name == "auto" and torch.cuda.is_available())
     if cuda:
-        torch.backends.cudnn.benchmark = True  # shapes never change within a stage
+        torch.backends.cudnn.benchmark = training  # shapes never change within a stage
+        torch.backends.cudnn.deterministic = not training
+        torch.backends.cudnn.allow_tf32 = training
     return torch.device("cuda" if cuda else "cpu")

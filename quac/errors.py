@@ -7,8 +7,8 @@ class QuacError(Exception):
 
 
 def listing(items, limit=10):
-    """Lines of at most `limit` items, indented, and how many more there are."""
+    """Lines of at most `limit` items (None: all), indented, and how many more there are."""
     lines = [f"  {item}" for item in items[:limit]]
-    if len(items) > limit:
+    if limit is not None and len(items) > limit:
         lines.append(f"  ... and {len(items) - limit} more")
     return "\n".join(lines)

@@ -49,16 +49,16 @@ def versions():
 class Provenance:
     """Begun when a stage starts; `record()` when its result is written."""
 
-    def __init__(self, stage, key=None):
-        """`key` is the path of the stage's key file, or None for a stage without settings."""
-        self.stage, self.key = stage, key
+    def __init__(self, stage, *keys):
+        """`keys` are the paths of the stage's key files."""
+        self.stage, self.keys = stage, keys
         self.started, self.clock = datetime.now(UTC), time.monotonic()
 
     def record(self, **more):
         """What made the result, for JSON; `more` adds to it (device, digests of inputs)."""
         return {
             "stage": self.stage,
-            "key": digest_of(read_json(self.key)) if self.key else None,
+            "keys": [digest_of(read_json(key)) for key in self.keys],
             "commit": commit(),
             "versions": versions(),
             "machine": f"{platform.system()} {platform.machine()}",

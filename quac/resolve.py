@@ -53,6 +53,8 @@ def _fill_in(config, faults):
         if section is not None:
             splits[name] = _as_data(_read_split(section, name, faults), data, name, faults)
     _check_references(splits, faults)
+    if not config.solver.root_dir or any(mark in config.solver.root_dir for mark in "{}\n"):
+        faults.append("solver.root_dir: must be a path without braces and line breaks")
     filled = {
         **splits,
         "model": _fill_in_model(config, data, faults),

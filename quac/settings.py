@@ -23,9 +23,11 @@ def stage_settings(config, stage):
 
     Args:
         config: a resolved Config.
-        stage: `config`, `index_<split>`, `checks`, `store`, `classifier`, `check`, `train`, `conversion` or `select`.
+        stage: `config`, `index_<split>`, `checks`, `store`, `classifier`, `check`, `train`, `schedule_<last step of a
+            segment>`, `conversion_<split>` or `select`.
     """
-    return _STAGES[stage.split("_")[0]](config, stage)
+    name, _, part = stage.partition("_")
+    return _STAGES[name](config, part)
 
 
 def read_settings(path):
@@ -37,13 +39,12 @@ def read_settings(path):
         raise QuacError(f"{path}: is no key file ({error}); delete it and run the same command again") from None
 
 
-def _index(config, stage):
-    split = stage.split("_", 1)[1]
+def _index(config, split):
     return {"split": split, "source": config.splits[split].source, "classes": config.data.classes}
 
 
 def _checks(config, _):
-    return {"num_domains": config.model.num_domains}
+    return {"num_domains": config.model.num_domains, "splits": list(config.splits)}
 
 
 def _store(config, _):
@@ -58,6 +59,7 @@ def _check(config, _):
     judge = config.validation_config
     return {
         "min_accuracy": judge.min_accuracy,
+        "splits": list(config.splits),
         "batch_size": judge.val_batch_size,
         "model": config.model.model_dump(include={"img_size", "input_dim"}),
         **_judging(config),
@@ -66,25 +68,28 @@ def _check(config, _):
 
 def _train(config, _):
     return {
-        "identity": {
-            "data": config.data.model_dump(include=_OF_DATA),
-            "model": config.model.model_dump(exclude=_NETWORKS),
-            "solver": config.solver.model_dump(exclude={"root_dir"}),
-            "loss": config.loss.model_dump(),
-            "seed": config.run.seed,
-        },
-        "save_every": config.run.save_every,
+        "data": config.data.model_dump(include=_OF_DATA),
+        "model": config.model.model_dump(exclude=_NETWORKS),
+        "solver": config.solver.model_dump(exclude={"root_dir"}),
+        "loss": config.loss.model_dump(),
+        "seed": config.run.seed,
     }
 
 
-def _conversion(config, _):
+def _schedule(config, end):
+    """How far a segment is trained, and which of its steps are saved. (Not what is trained: that is `train`.)"""
+    total = config.run.total_iters
+    return {"end": min(int(end), total), "save_every": config.run.save_every, "last": total <= int(end)}
+
+
+def _conversion(config, split):
     judge = config.validation_config
     return {
         "tries": judge.num_outs_per_domain,
         "batch_size": judge.val_batch_size,
         "seed": config.run.seed,
         "model": config.model.model_dump(exclude=_NETWORKS),
-        "references": {split: config.reference_split(split) for split in config.splits if split != "train"},
+        "references": config.reference_split(split),
         **_judging(config),
     }
 
@@ -113,6 +118,7 @@ _STAGES = {
     "classifier": _classifier,
     "check": _check,
     "train": _train,
+    "schedule": _schedule,
     "conversion": _conversion,
     "select": _select,
 }

@@ -65,7 +65,7 @@ def tiny_config(**sections):
         "solver": {"root_dir": "results/tiny", "lr": 1e-3, "f_lr": 1e-3},
         "validation_config": {"num_outs_per_domain": 2, "val_batch_size": 4, "min_accuracy": 0.0},
         "classifier": {"epochs": 2, "width": 4, "batch_size": 8},
-        "run": {"total_iters": 4, "save_every": 2, "log_every": 1, "state_every": 2, "threads": 1},
+        "run": {"total_iters": 4, "save_every": 2, "log_every": 1, "state_every": 2, "threads": 1, "device": "cpu"},
         "log": {"name": "tiny", "mode": "disabled"},
         "report": {"examples": 2},
     }

@@ -12,7 +12,7 @@ from quac.provenance import Provenance
 def test_a_record_says_what_made_a_result(tmp_path):
     write_json(tmp_path / "key.json", {"a": 1})
     record = Provenance("train", tmp_path / "key.json").record(device="cpu")
-    assert record["key"] == digest_of({"a": 1})
+    assert record["keys"] == [digest_of({"a": 1})]
     assert record["device"] == "cpu"
     assert {"python", "torch", "pandas"} <= set(record["versions"])
     assert record["seconds"] >= 0

@@ -5,7 +5,9 @@ from builders import tiny_config
 
 from quac.settings import stage_settings
 
-STAGES = ["index_train", "index_test", "checks", "store", "classifier", "check", "train", "conversion", "select"]
+STAGES = ["index_train", "index_test", "checks", "store", "classifier", "check", "train", "schedule_2", "schedule_10"]
+STAGES += ["conversion_validation", "conversion_test", "select"]
+CONVERSION = {"conversion_validation", "conversion_test"}
 
 
 def changed(**sections):
@@ -21,20 +23,20 @@ def changed(**sections):
         ({"data": {"batch_size": 5}}, {"train"}),
         ({"data": {"augment": {"hflip": 0.5}}}, {"train"}),
         ({"data": {"rand_crop_prob": 0.5}}, {"train"}),
-        ({"run": {"save_every": 3}}, {"train", "select"}),
-        ({"run": {"total_iters": 9}}, {"select"}),
-        ({"run": {"seed": 1}}, {"train", "classifier", "conversion"}),
-        ({"model": {"conv_dim": 5}}, {"train", "conversion"}),
+        ({"run": {"save_every": 3}}, {"schedule_2", "schedule_10", "select"}),
+        ({"run": {"total_iters": 9}}, {"schedule_10", "select"}),
+        ({"run": {"seed": 1}}, {"train", "classifier", *CONVERSION}),
+        ({"model": {"conv_dim": 5}}, {"train", *CONVERSION}),
         ({"model": {"num_domains": 2}}, {"checks"}),
-        ({"data": {"img_size": 64}}, {"store", "train", "classifier", "check", "conversion"}),
-        ({"data": {"grayscale": False}}, {"store", "train", "check", "conversion"}),
+        ({"data": {"img_size": 64}}, {"store", "train", "classifier", "check", *CONVERSION}),
+        ({"data": {"grayscale": False}}, {"store", "train", "check", *CONVERSION}),
         ({"data": {"source": "elsewhere"}}, {"index_train"}),
         ({"test_data": {"source": "elsewhere"}}, {"index_test"}),
         ({"data": {"classes": ["b", "a"]}}, {"index_train", "index_test"}),
-        ({"validation_config": {"num_outs_per_domain": 3}}, {"conversion"}),
+        ({"validation_config": {"num_outs_per_domain": 3}}, CONVERSION),
         ({"validation_config": {"min_accuracy": 0.5}}, {"check"}),
-        ({"validation_config": {"scale": 0.5}}, {"classifier", "check", "conversion"}),
-        ({"validation_data": {"reference": "data/validation"}}, {"conversion"}),
+        ({"validation_config": {"scale": 0.5}}, {"classifier", "check", *CONVERSION}),
+        ({"test_data": {"reference": "data/test"}}, {"conversion_test"}),
         ({"classifier": {"epochs": 3}}, {"classifier"}),
     ],
 )

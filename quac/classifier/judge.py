@@ -44,7 +44,7 @@ class Judge:
 
     def __call__(self, images):
         """(B, C, H, W) in the networks' range -> (B, classes) float32, rows sum to 1."""
-        outputs = self._outputs(images)
+        outputs = self._outputs(images).float()
         return outputs if self.gives_probabilities else outputs.softmax(1)
 
     @torch.inference_mode()
@@ -52,7 +52,7 @@ class Judge:
         x, size = images * self.settings.scale + self.settings.shift, self.settings.img_size
         if x.shape[-2:] != (size, size):
             x = F.interpolate(x, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
-        return self.module(x).float()
+        return self.module(x)
 
     def _try_out(self, model, device):
         shape = (4, model.input_dim, model.img_size, model.img_size)
@@ -63,15 +63,20 @@ class Judge:
         except RuntimeError as error:
             raise QuacError(
                 f"{self.path}: does not accept images of {channels} x {size} x {size} ({_last_line(error)}); "
-                "set validation_config.img_size to its input size, or data.grayscale to its channels"
+                "set validation_config.img_size to its size, or data.grayscale to its channels, or save it in float32"
             ) from None
+        if not isinstance(outputs, torch.Tensor):
+            raise QuacError(
+                f"{self.path}: returns a {type(outputs).__name__} instead of a tensor (images, classes); "
+                "save a model that returns the logits alone"
+            )
         if outputs.shape != (4, len(self.classes)):
             raise QuacError(
                 f"{self.path}: gives outputs of shape {tuple(outputs.shape)} for 4 images, but the data has "
                 f"{len(self.classes)} classes ({', '.join(self.classes)}): expected (4, {len(self.classes)}). "
                 "Name its classes, in its order, in data.classes, or give another classifier"
             )
-        sums = outputs.sum(1)
+        sums = outputs.float().sum(1)
         self.gives_probabilities = bool((outputs >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3))
 
 

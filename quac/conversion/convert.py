@@ -21,7 +21,8 @@ def convert(generator, judge, store, styles, settings, device, keep=None):
         styles: {kind: LatentStyles or ReferenceStyles}.
         settings: `tries` per query and target, `batch_size`, `data` (scale, shift).
         keep: called with (kind, row of the store, target label, uint8 image) for the best try of each
-            query and target: that of the highest target probability, the first of equals.
+            query and target: one that is called the target before one that is not, then that of the highest
+            target probability, then the first.
 
     Returns:
         DataFrame, one row per try: `query` (path), `digest`, `source`, `target`, `kind`, `try`, `style`
@@ -40,7 +41,8 @@ def convert(generator, judge, store, styles, settings, device, keep=None):
     if not np.isfinite(table[["p_source", "p_target", "l1"]].to_numpy()).all():
         raise QuacError("the networks of this checkpoint, or the classifier, give NaN or infinity: it cannot be scored")
     table["best"] = False
-    table.loc[table.groupby(["kind", "query", "target"])["p_target"].idxmax(), "best"] = True
+    rank = table["p_target"] - (table["predicted"] != table["target"]).astype("float32")
+    table.loc[rank.groupby([table["kind"], table["query"], table["target"]]).idxmax(), "best"] = True
     return table
 
 
@@ -55,7 +57,7 @@ def _convert_batch(generator, judge, store, styles, settings, device, keep, sour
         for target in range(len(store.classes)):
             if target == source:
                 continue
-            best, best_image = torch.full((len(x),), -1.0, device=device), x
+            best, best_image = torch.full((len(x),), -2.0, device=device), x
             for number in range(settings.tries):
                 style, names = kind_styles.draw(digests, target, number)
                 image = generator.render(features, style)
@@ -63,8 +65,9 @@ def _convert_batch(generator, judge, store, styles, settings, device, keep, sour
                 tries.append((kind, target, number, names[: len(rows)]))
                 l1 = (image - x).abs().mean((1, 2, 3))
                 numbers.append(torch.stack([p.argmax(1).to(p.dtype), p[:, source], p[:, target], l1]))
-                better = p[:, target] > best
-                best = torch.where(better, p[:, target], best)
+                rank = p[:, target] - (p.argmax(1) != target).to(p.dtype)  # any hit before any miss
+                better = rank > best
+                best = torch.where(better, rank, best)
                 best_image = torch.where(better[:, None, None, None], image, best_image)
             best_images.append((kind, target, best_image))
     if keep:

@@ -6,13 +6,14 @@ the share of the queries of which at least one try is called the target.
 Averages are unweighted means over the ordered pairs of different classes.
 
 Intervals are of 95 % and belong to queries, since the tries of one query are
-not independent: a percentile bootstrap over queries; where a rate is 0 or 1
-and the bootstrap has nothing to vary, Wilson's interval over queries.
+not independent: a percentile bootstrap over queries; where all queries are
+alike (a rate of 0 or 1, or one query) it has nothing to vary, and Wilson's
+interval over queries takes its place.
 """
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.stats import norm
 
 from quac.errors import QuacError
 
@@ -84,12 +85,18 @@ def _resampled_means(rng, values):
 
 
 def _with_interval(metric, rate, resampled, n):
-    if rate in (0.0, 1.0):
-        interval = binomtest(round(rate * n), n).proportion_ci(CONFIDENCE, method="wilson")
-        low, high = interval.low, interval.high
-    else:
-        low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    if high - low < 1e-9:  # all queries alike: the bootstrap has nothing to vary
+        low, high = wilson_interval(rate, n)
     return {metric: float(rate), f"{metric}_low": float(low), f"{metric}_high": float(high)}
+
+
+def wilson_interval(rate, n):
+    """Wilson's score interval (1927) of a rate of n independent queries."""
+    z = norm.ppf((1 + CONFIDENCE) / 2)
+    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def require_complete(table, index, what):

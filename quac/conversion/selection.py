@@ -39,7 +39,8 @@ def select(scores):
     Returns:
         dict of `step`, `checkpoint`, and `why`: a sentence with the numbers that decided.
     """
-    means = scores.groupby(["step", "checkpoint"])[["conversion_rate", "translation_rate", "l1"]].mean().reset_index()
+    means = scores.groupby(["step", "checkpoint"])[["conversion_rate", "translation_rate", "l1"]].mean()
+    means = means.round(12).reset_index()  # equal counts give equal rates, in whatever order they were added up
     order = means.sort_values(
         ["conversion_rate", "translation_rate", "l1", "step"], ascending=[False, False, True, True]
     )

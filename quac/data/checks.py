@@ -44,11 +44,11 @@ def summary(indexes):
     }
 
 
-def describe(findings):
-    """The findings as text for the console."""
+def describe(findings, limit=10):
+    """The findings as text, each with at most `limit` of its files."""
     return "\n".join(
         f"{finding['severity']}: {finding['message']} ({finding['code']})\n"
-        f"  remedy: {finding['remedy']}" + ("\n" + listing(finding["files"]) if finding["files"] else "")
+        f"  remedy: {finding['remedy']}" + ("\n" + listing(finding["files"], limit) if finding["files"] else "")
         for finding in findings
     )
 

@@ -15,11 +15,11 @@ DIGITS = (3, 5, 8)
 SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
 
 
-def write_demo(folders, digest_path, seed):
+def write_demo(folder, digest_path, seed):
     """Write the digits as 28 x 28 grey PNG files, and a digest of each split.
 
     Args:
-        folders: {split: folder}; images go to `<folder>/<digit>/<row in the package's table>.png`.
+        folder: images go to `<folder>/<split>/<digit>/<row in the package's table>.png`.
         digest_path: JSON file {split: digest of its tree}.
         seed: decides which image goes to which split.
     """
@@ -31,8 +31,8 @@ def write_demo(folders, digest_path, seed):
         for split, part in zip(SHARES, np.split(rows, bounds), strict=True):
             for row in part:
                 pixels = digits[row, :-1].astype(np.uint8).reshape(1, 28, 28)
-                write_png(Path(folders[split]) / str(digit) / f"{row:04d}.png", pixels)
-    write_json(digest_path, {split: tree_digest(folder) for split, folder in folders.items()})
+                write_png(Path(folder) / split / str(digit) / f"{row:04d}.png", pixels)
+    write_json(digest_path, {split: tree_digest(Path(folder) / split) for split in SHARES})
 
 
 def _table():

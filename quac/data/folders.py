@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from quac.errors import QuacError
@@ -17,7 +18,10 @@ def class_folders(source):
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise QuacError(f"{source}: {what}; it must hold one folder of images per class")
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    try:
+        return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    except PermissionError:
+        raise QuacError(f"{source}: cannot be read; change its permissions") from None
 
 
 def list_images(source, classes=None):
@@ -38,18 +42,31 @@ def list_images(source, classes=None):
         if entry.is_file() and not entry.name.startswith("."):
             strays.append(entry.name)
     for name in present if classes is None else [name for name in classes if name in present]:
-        for folder, folders, files in os.walk(os.path.join(source, name)):
-            folders[:] = [inner for inner in folders if not inner.startswith(".")]
-            for file in files:
-                if file.startswith("."):
-                    continue
-                path = os.path.relpath(os.path.join(folder, file), source)
-                _refuse_undecodable(path)
-                if Path(file).suffix.lower() in IMAGE_SUFFIXES:
-                    images.append((name, path))
-                else:
-                    strays.append(path)
+        for path in _walk(os.path.join(source, name)):
+            path = os.path.relpath(path, source)
+            _refuse_undecodable(path)
+            if Path(path).suffix.lower() in IMAGE_SUFFIXES:
+                images.append((name, path))
+            else:
+                strays.append(path)
     return sorted(images), sorted(strays)
+
+
+def _walk(top):
+    """Files below a folder, linked folders included, hidden ones not. Raises QuacError for a folder that is closed."""
+
+    def stop(error):
+        raise QuacError(f"{error.filename}: cannot be read ({error.strerror.lower()}); change its permissions")
+
+    seen = set()
+    for folder, folders, files in os.walk(top, onerror=stop, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link to a folder above itself
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [inner for inner in folders if not inner.startswith(".")]
+        yield from (os.path.join(folder, file) for file in files if not file.startswith("."))
 
 
 def _refuse_undecodable(path):
@@ -108,4 +125,5 @@ class DigestCache:
 
     def __exit__(self, *error):
         if self.path and self.fresh:
-            write_text(self.path, json.dumps(self.known))
+            with suppress(OSError):  # where it cannot be written, files are read again
+                write_text(self.path, json.dumps(self.known))

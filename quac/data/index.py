@@ -11,7 +11,6 @@ import pandas as pd
 from quac.console import progress
 from quac.data.folders import class_folders, list_images
 from quac.data.images import ImageError, read_image
-from quac.errors import QuacError
 from quac.files import digest_of
 
 COLUMNS = ["path", "class", "label", "width", "height", "mode", "bytes", "sha256", "pixels", "phash", "error"]
@@ -71,12 +70,3 @@ def _look(file):
 def content_digest(index):
     """SHA-256 (hex) of what a network sees of a split: images and their classes, in order."""
     return digest_of(index[["class", "sha256"]].values.tolist())
-
-
-def require_same_classes(index, classes, what):
-    """Stop where a split's classes are not `classes` in this order."""
-    if index.attrs["classes"] != list(classes):
-        raise QuacError(
-            f"{what}: has the classes {', '.join(index.attrs['classes'])}, "
-            f"but the training split has {', '.join(classes)}"
-        )

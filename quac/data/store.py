@@ -69,6 +69,15 @@ class Store:
             source=index.attrs["source"],
         )
 
+    def require(self, model, classes):
+        """Stop where the images are not what the networks take, or the classes are not `classes`, in this order."""
+        shape = (model.input_dim, model.img_size, model.img_size)
+        if self.pixels.shape[1:] != shape or self.classes != list(classes):
+            raise QuacError(
+                f"{self.source}: is stored as {self.pixels.shape[1:]} with the classes {', '.join(self.classes)}, but "
+                f"{shape} with {', '.join(classes)} is needed; run the same command again"
+            )
+
     def __len__(self):
         return len(self.pixels)
 

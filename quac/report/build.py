@@ -6,13 +6,13 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from quac.config import Config
+from quac.config import KINDS, Config
 from quac.conversion.scores import METRICS
 from quac.data.store import Store
 from quac.errors import QuacError
 from quac.files import digest_of, read_json
 from quac.report import figures
-from quac.report.gallery import choose_entries, generated_picture, query_picture
+from quac.report.gallery import choose_examples, generated_picture, query_picture
 from quac.tables import read_table
 
 
@@ -29,7 +29,7 @@ def collect(inputs):
     """
     config = Config.model_validate(yaml.safe_load(Path(inputs["config"]).read_text(encoding="utf-8")))
     splits = list(config.splits)
-    evaluated = [(split, kind) for split in splits if split != "train" for kind in ("latent", "reference")]
+    evaluated = [(split, kind) for split in splits if split != "train" for kind in KINDS]
     per_split_and_kind = ("tables", "images", "cells", "averages")
     files = {name: dict(zip(evaluated, inputs[name], strict=True)) for name in per_split_and_kind}
     stores = {
@@ -44,11 +44,19 @@ def collect(inputs):
         read_json(inputs[name]) for name in ("checks", "classifier_check", "selected")
     )
     markers = [read_json(path) for path in inputs["markers"]]
-    stages = _stages(inputs, tables, checks, classifier_check, markers, selected)
-    _require_current(stages, inputs["key_files"])
+    results = _results(inputs, tables, checks, classifier_check, markers, selected)
+    _require_current(results, inputs["key_files"])
+    sessions = markers[-1]["sessions"]
 
-    entries, examples = choose_entries(
-        {kind: tables[shown, kind] for kind in ("latent", "reference")}, classes, config.report.examples
+    rows = {path: row for row, path in enumerate(stores[shown].paths)}
+    entries, pictures, examples = choose_examples(
+        {kind: tables[shown, kind] for kind in KINDS},
+        classes,
+        config.report.examples,
+        lambda entry, side: (
+            query_picture(stores[shown], rows[entry["query"]], side),
+            generated_picture(files["images"][shown, entry["kind"]], entry, side),
+        ),
     )
     facts = {
         "run": config.run_name,
@@ -63,8 +71,8 @@ def collect(inputs):
         "classifier": {name: value for name, value in classifier_check.items() if name != "provenance"},
         "training": {
             "steps": config.run.total_iters,
-            "seconds": sum(marker["provenance"]["seconds"] for marker in markers),
-            "device": markers[-1]["provenance"]["device"],
+            "seconds": sum(session["seconds"] for session in sessions),
+            "device": ", ".join(sorted({session["device"] for session in sessions})),
             "history": _history(inputs["history"]),
         },
         "selection": {
@@ -77,20 +85,16 @@ def collect(inputs):
                 "split": split,
                 "kind": kind,
                 "averages": read_json(files["averages"][split, kind]),
-                "cells": pd.read_csv(files["cells"][split, kind], dtype={"source": str, "target": str}).to_dict(
-                    "records"
-                ),
+                "cells": _cells(files["cells"][split, kind]),
             }
             for split, kind in evaluated
         ],
         "gallery": {"split": shown, "examples": examples, "entries": entries},
         "config": config.model_dump(),
-        "stages": stages,
+        "stages": [*_stages(results, sessions)],
     }
     facts["warnings"] = _warnings(facts)
-    return facts, _pictures(
-        entries, stores[shown], {kind: files["images"][shown, kind] for kind in ("latent", "reference")}
-    )
+    return facts, pictures
 
 
 def render(facts, pictures):
@@ -123,6 +127,11 @@ def render(facts, pictures):
     )
 
 
+def _cells(path):
+    """Rows of a table of cells; a class may be called `NA` or `1`."""
+    return pd.read_csv(path, dtype={"source": str, "target": str}, keep_default_na=False).to_dict("records")
+
+
 def _history(path):
     """Columns of the history; a term that was not there at a step is None."""
     if not Path(path).stat().st_size:
@@ -132,31 +141,39 @@ def _history(path):
     }
 
 
-def _stages(inputs, tables, checks, classifier_check, markers, selected):
-    """What made each result, in the order of the chain; `result` says what of."""
+def _results(inputs, tables, checks, classifier_check, markers, selected):
+    """(what of, the record of what made it) for each result, in the order of the chain."""
     results = [
         *((index["split"], index) for index in (read_table(path).attrs for path in inputs["indexes"])),
         ("", checks),
+        *(("", read_json(path)) for path in inputs["classifier_fit"]),
         ("", classifier_check),
         *((f"up to step {marker['end']}", marker) for marker in markers),
-        *(
-            (f"step {table['step']}, to choose", table)
-            for table in (read_table(path).attrs for path in inputs["scores"])
-        ),
+        *((f"step {made['step']}, to choose", made) for made in (read_table(path).attrs for path in inputs["scores"])),
         ("", selected),
         *((f"{split}, {kind}", table.attrs) for (split, kind), table in tables.items()),
     ]
-    return [made["provenance"] | {"result": result} for result, made in results]
+    return [(what, made["provenance"]) for what, made in results]
 
 
-def _require_current(stages, key_files):
+def _stages(results, sessions):
+    """What the report lists: of the training, the sessions in which it was done, also where it was only found again."""
+    for what, record in results:
+        if record["stage"] != "train":
+            yield record | {"result": what}
+        elif sessions:
+            yield from (session | {"result": f"session {n}"} for n, session in enumerate(sessions, 1))
+            sessions = []
+
+
+def _require_current(results, key_files):
     """Stop where a result was made from other settings than those of now.
 
     That takes two changes at once, the first of which hides the second's
     reason to run again, and a kill in between (docs/what-runs-again.md).
     """
     current = {digest_of(read_json(path)) for path in key_files}
-    stale = sorted({stage["stage"] for stage in stages if stage["key"] not in current})
+    stale = sorted({record["stage"] for _, record in results if not current.issuperset(record["keys"])})
     if stale:
         raise QuacError(
             f"results of {', '.join(stale)} were made from other settings than those of now; "
@@ -176,14 +193,6 @@ def _warnings(facts):
         warnings.append(f"Stages were run by different versions of the program: {', '.join(commits)}.")
     warnings += [f"{finding['message']}. Remedy: {finding['remedy']}." for finding in facts["data"]["findings"]]
     return warnings
-
-
-def _pictures(entries, store, folders):
-    rows = {path: row for row, path in enumerate(store.paths)}
-    return [
-        (query_picture(store, rows[entry["query"]]), generated_picture(folders[entry["kind"]], entry))
-        for entry in entries
-    ]
 
 
 def _percent(rate):

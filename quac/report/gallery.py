@@ -9,25 +9,42 @@ from PIL import Image
 from quac.conversion.images import output_path
 from quac.data.images import read_image, to_image
 
-MOST_ENTRIES = 1500
-LARGEST_SIDE = 128
+MOST_BYTES = 3_500_000  # of all pictures together
+SIDES = (128, 64, 32)  # of a picture, at most
 
 
-def choose_entries(tables, classes, examples):
+def choose_examples(tables, classes, examples, picture):
     """The queries to show: for each kind and class pair, some that reached the target and some that did not.
 
     Args:
         tables: {kind: table of tries} of one split.
-        examples: how many of each, at most; fewer where the gallery would become too large.
+        examples: how many of each, at most. Where the pictures would take too much, fewer are shown, then smaller
+            ones, and at last not all.
+        picture: called with (entry, largest side) for its pictures, a pair of data URIs.
 
     Returns:
-        `(entries, examples)`: dicts of a best try's columns and `converted`,
-        and the number of examples that was kept to. Those that reached the
-        target are spread evenly over the queries, not picked by their looks;
-        of the others, those farthest from the target come first.
+        `(entries, pictures, examples)`: dicts of a best try's columns and `converted`; a pair of data URIs for each;
+        and the number that was kept to.
     """
-    pairs = len(classes) * (len(classes) - 1) * len(tables)
-    examples = min(examples, max(1, MOST_ENTRIES // (2 * pairs)))
+    fewer = [(count, SIDES[0]) for count in range(examples, 1, -1)]
+    for count, side in [*fewer, *((min(examples, 1), side) for side in SIDES)]:
+        entries, pictures, room = choose_entries(tables, classes, count), [], MOST_BYTES
+        for entry in entries:
+            pictures.append(picture(entry, side))
+            room -= sum(map(len, pictures[-1]))
+            if room < 0:
+                break
+        if room >= 0:
+            break
+    return entries[: len(pictures)], pictures, count
+
+
+def choose_entries(tables, classes, examples):
+    """The entries of `choose_examples`.
+
+    Those that reached the target are spread evenly over the queries, not picked by their looks; of the others, those
+    farthest from the target come first.
+    """
     entries = []
     for kind, table in tables.items():
         best = table[table["best"]].sort_values("query")
@@ -40,7 +57,7 @@ def choose_entries(tables, classes, examples):
                 evenly = np.unique(np.linspace(0, len(hits) - 1, min(examples, len(hits))).round().astype(int))
                 for rows, converted in ((hits.iloc[evenly], True), (misses.head(examples), False)):
                     entries += [{**_entry(row, kind), "converted": converted} for row in rows.to_dict("records")]
-    return entries, examples
+    return entries
 
 
 def _entry(row, kind):
@@ -49,18 +66,18 @@ def _entry(row, kind):
     return {"kind": kind, **names, "try": int(row["try"]), **numbers}
 
 
-def query_picture(store, row):
+def query_picture(store, row, side):
     """A real image as the networks saw it, as a data URI."""
-    return _data_uri(to_image(np.asarray(store.pixels[row])))
+    return _data_uri(to_image(np.asarray(store.pixels[row])), side)
 
 
-def generated_picture(folder, entry):
+def generated_picture(folder, entry, side):
     """The generated image of an entry, out of the folder of its split and kind, as a data URI."""
-    return _data_uri(read_image(f"{folder}/{output_path(entry['query'], entry['target'])}"))
+    return _data_uri(read_image(f"{folder}/{output_path(entry['query'], entry['target'])}"), side)
 
 
-def _data_uri(image):
-    image.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
+def _data_uri(image, side):
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, format="webp", quality=85)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -14,7 +14,7 @@ import torch
 
 from quac.console import log
 from quac.errors import QuacError
-from quac.files import digest_of_file, whole, write_text
+from quac.files import digest_of_file, read_json, whole, write_json, write_text
 from quac.stargan.networks import AVERAGED, build_networks
 
 KEPT_STATES = 2
@@ -35,6 +35,17 @@ class StateFolder:
     def sample(self, step):
         return self.path / "samples" / f"{step:06d}.png"
 
+    @property
+    def sessions(self):
+        """What has trained here: a list of records (commit, versions, device, started, seconds), oldest first."""
+        path = self.path / "sessions.json"
+        return read_json(path) if path.is_file() else []
+
+    def save_session(self, record):
+        """Add a session, or its newer record; one that was killed has the time up to its last state."""
+        earlier = [session for session in self.sessions if session["started"] != record["started"]]
+        write_json(self.path / "sessions.json", [*earlier, record])
+
     def checkpoint(self, step):
         return self.path / f"{step:06d}_nets_ema.ckpt"
 
@@ -50,12 +61,14 @@ class StateFolder:
         _save(self.checkpoint(step), {name: averages[name].state_dict() for name in AVERAGED})
 
     def save_state(self, state):
-        """Write a whole state (a dict with its `step`), then let go of all but the last ones."""
+        """Write a whole state (a dict with its `step`), then let go of older ones."""
         _save(self._state(state["step"]), state)
-        # By age, not by step: where a training goes back for a lost checkpoint, its own states come last.
-        for old in sorted(map(self._state, self._steps()), key=lambda file: file.stat().st_mtime_ns)[:-KEPT_STATES]:
-            _digest_file(old).unlink(missing_ok=True)
-            old.unlink()
+        # The last ones by age: where a training goes back for a lost checkpoint, its own states come last. And the
+        # highest step, so that going back costs no progress.
+        by_age = sorted(self._steps(), key=lambda step: self._state(step).stat().st_mtime_ns)
+        for step in set(by_age[:-KEPT_STATES]) - {self.newest_step()}:
+            _digest_file(self._state(step)).unlink(missing_ok=True)
+            self._state(step).unlink()
 
     def load_state(self, at_most):
         """The newest whole state of a step up to `at_most`, or None. A damaged one is passed over, and said so."""

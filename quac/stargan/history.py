@@ -1,42 +1,54 @@
 """The training history: a CSV file with one row per logged step."""
 
 import csv
+import io
 
 from quac.files import write_text
 
 
 class History:
-    """Rows of numbers by column name; the first column is `step`, the first row decides on the columns."""
+    """Rows of numbers by column name, ascending by `step`, the first column; the first row decides on the columns.
+
+    A step that is logged again (training went on from a state before it)
+    replaces its row. A row that a kill has torn is dropped.
+    """
 
     def __init__(self, path):
-        self.path = path
-
-    def cut(self, step):
-        """Forget rows after `step` (training goes on from there, and they will come again), and torn ones."""
-        if self.path.is_file():
-            header, *rows = self.path.read_text().splitlines(keepends=True) or [""]
-            whole_rows = [row for row in rows if row.endswith("\n") and row.count(",") == header.count(",")]
-            kept = [row for row in whole_rows if int(row.split(",")[0]) <= step]
-            write_text(self.path, "".join([header, *kept])) if kept else self.path.unlink()
-
-    def text(self, end):
-        """The rows up to step `end`, as the text of a CSV file."""
-        if not self.path.is_file():
-            return ""
-        header, *rows = self.path.read_text().splitlines(keepends=True)
-        return "".join([header, *(row for row in rows if int(row.split(",")[0]) <= end)])
+        self.path, self.header, self.rows = path, None, {}
+        if path.is_file():
+            header, *rows = path.read_text().splitlines(keepends=True) or [""]
+            if header.endswith("\n"):
+                self.header = header
+            whole = [row for row in rows if row.endswith("\n") and row.count(",") == header.count(",")]
+            self.rows = {int(row.split(",")[0]): row for row in whole}
+            if len(whole) < len(rows):
+                self._write()
 
     def append(self, row):
-        """Add a row; it is in the file when this returns. A column that has no value any more stays empty."""
-        columns = self._columns() or list(row)
-        with open(self.path, "a", newline="") as file:
-            writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-            if file.tell() == 0:
-                writer.writeheader()
-            writer.writerow(row)
+        """Add or replace a row; it is on disk when this returns. A column without a value any more stays empty."""
+        if self.header is None:
+            self.header = _line(row.keys())
+            self._write()
+        columns, step = self.header.strip().split(","), row["step"]
+        line = _line(row.get(column, "") for column in columns)
+        last = step > max(self.rows, default=0)
+        self.rows[step] = line
+        if last:
+            with open(self.path, "a") as file:
+                file.write(line)
+        else:
+            self._write()
 
-    def _columns(self):
-        if not self.path.is_file():
-            return None
-        with open(self.path, newline="") as file:
-            return next(csv.reader(file), None)
+    def text(self, end):
+        """The rows up to step `end`, as the text of a CSV file; empty where there are none."""
+        rows = [self.rows[step] for step in sorted(self.rows) if step <= end]
+        return self.header + "".join(rows) if rows else ""
+
+    def _write(self):
+        write_text(self.path, (self.header or "") + "".join(self.rows[step] for step in sorted(self.rows)))
+
+
+def _line(values):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()

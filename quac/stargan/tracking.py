@@ -4,7 +4,7 @@ from quac.console import log
 
 
 def open_tracker(log_type, settings, folder, run_id, config):
-    """The tracker that a config asks for; where it cannot start, a warning and none.
+    """The tracker that a config asks for, guarded.
 
     Args:
         log_type: `wandb`, `tensorboard` or `none`.
@@ -14,13 +14,34 @@ def open_tracker(log_type, settings, folder, run_id, config):
         config: dict shown by the tracker.
     """
     kinds = {"wandb": WandbTracker, "tensorboard": TensorboardTracker, "none": Tracker}
-    if settings.mode == "disabled":
-        log_type = "none"
-    try:
-        return kinds[log_type](settings, folder, run_id, config)
-    except Exception as error:  # of somebody else's library, whatever it be: the training goes on
-        log.warning("%s could not be started, training goes on without it: %s", log_type, error)
-        return Tracker(settings, folder, run_id, config)
+    kind = "none" if settings.mode == "disabled" else log_type
+    return Guarded(kind, lambda: kinds[kind](settings, folder, run_id, config))
+
+
+class Guarded:
+    """A tracker whose first failure, of whatever kind, ends the tracking, with a warning, and nothing else."""
+
+    def __init__(self, name, start):
+        self.name, self.tracker = name, None
+        self._try(lambda: setattr(self, "tracker", start()))
+
+    def log(self, step, numbers):
+        self._try(lambda: self.tracker.log(step, numbers))
+
+    def image(self, step, name, path):
+        self._try(lambda: self.tracker.image(step, name, path))
+
+    def close(self):
+        self._try(lambda: self.tracker.close())
+
+    def _try(self, action):
+        if self.name is None:
+            return
+        try:
+            action()
+        except Exception as error:
+            log.warning("%s failed, training goes on without it: %s", self.name, error)
+            self.name = None
 
 
 class Tracker:

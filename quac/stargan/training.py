@@ -33,6 +33,7 @@ class Trainer:
 
     def __init__(self, settings, store, device):
         """`settings` has the sections `data`, `model`, `loss`, `solver` of a config, and `seed`."""
+        store.require(settings.model, store.classes)
         torch.manual_seed(settings.seed)  # the initial weights are the only draw that is not a function of the step
         self.settings, self.store, self.device = settings, store, device
         self.networks = build_networks(settings.model, len(store.classes)).to(device)
@@ -63,9 +64,12 @@ class Trainer:
     def require_finite(self):
         """Stop before a state that holds NaN or infinity replaces a good one (waits for the device)."""
         bad = [name for name, value in self.sums.items() if not math.isfinite(value.item())]
+        for name, network in self.networks.items():
+            if not torch.stack(torch._foreach_norm(list(network.parameters()))).isfinite().all():
+                bad.append(f"the {name.replace('_', ' ')}")
         if bad:
             raise QuacError(
-                f"training diverged before step {self.step}: {', '.join(bad)} is not finite. The states before it are "
+                f"training diverged by step {self.step}: not finite: {', '.join(bad)}. The states before it are "
                 "kept. Lower solver.lr, or look for blank images in the data"
             )
 
@@ -90,44 +94,42 @@ class Trainer:
         self.summed = state["summed"]
 
 
-def train(settings, store, folder, schedule, end, device, tracker):
-    """Train up to step `end`, going on from the newest whole state in `folder`.
+def train(settings, store, folder, plan, device, tracker, record):
+    """Train up to a step, going on from the newest whole state in `folder`.
 
     Args:
         settings: what the training depends on, see Trainer.
         store: the training split.
         folder: StateFolder, locked by the caller.
-        schedule: `log_every`, `state_every`, and `steps` at which checkpoints are saved.
-        end: last step of this call.
+        plan: `end`, the step up to which to train; `steps` at which checkpoints are saved; `log_every`, `state_every`.
         tracker: see `quac.stargan.tracking`.
+        record: gives what `StateFolder.save_session` takes, as of now.
 
-    When it returns, every checkpoint of `schedule.steps` up to `end` lies in
-    the folder. Raises Stopped on SIGTERM or SIGINT, after saving.
+    When it returns, every checkpoint of `plan.steps` lies in the folder.
+    Raises Stopped on SIGTERM or SIGINT, after saving.
     """
-    saves = [step for step in schedule.steps if step <= end]
-    missing = folder.missing(saves)
-    if not missing and (end in saves or folder.newest_step() >= end):
-        log.info("trained up to step %d already", end)
+    saves, missing = set(plan.steps), folder.missing(plan.steps)
+    if not missing and (plan.end in saves or folder.newest_step() >= plan.end):
+        log.info("trained up to step %d already", plan.end)
         return
 
     trainer, history = Trainer(settings, store, device), History(folder.history)
-    if state := folder.load_state(at_most=min([*missing, end])):
+    if state := folder.load_state(at_most=min([*missing, plan.end])):
         trainer.restore(state)
         log.info("going on from step %d", trainer.step)
-    history.cut(trainer.step)
     if trainer.step in missing:
         folder.save_checkpoint(trainer.step, trainer.averages)
 
-    with _asked_to_stop() as asked, progress(total=end, initial=trainer.step, what="training", unit="step") as bar:
+    with _asked_to_stop() as asked, progress(total=plan.end, initial=trainer.step, what="training", unit="step") as bar:
         since, clock = trainer.step, time.perf_counter()
-        while trainer.step < end:
+        while trainer.step < plan.end:
             trainer.advance()
             bar.update()
             step, stop = trainer.step, bool(asked)
-            save_due = step in missing
-            state_due = step % schedule.state_every == 0 or step == end or stop
-            log_due = step % schedule.log_every == 0 or step == schedule.steps[-1]
-            if save_due or state_due or log_due:
+            save_due = step in saves
+            log_due = save_due or step % plan.log_every == 0
+            state_due = stop or step == plan.end or step % plan.state_every == 0
+            if log_due or state_due:
                 trainer.require_finite()
             if log_due:
                 row = trainer.means()
@@ -138,6 +140,7 @@ def train(settings, store, folder, schedule, end, device, tracker):
                 folder.save_checkpoint(step, trainer.averages)
             if state_due:
                 folder.save_state(trainer.state())
+                folder.save_session(record())
             if stop:
                 raise Stopped(asked[0], step)
 

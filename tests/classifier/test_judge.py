@@ -80,6 +80,22 @@ def test_other_channels_are_named(tmp_path):
         load(path)
 
 
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+def test_outputs_that_are_no_tensor_are_named(tmp_path):
+    with pytest.raises(QuacError, match=r"returns a tuple instead of a tensor \(images, classes\)"):
+        load(save_classifier(tmp_path / "c.pt", Pair()))
+
+
+def test_another_precision_is_named(tmp_path):
+    path = save_classifier(tmp_path / "c.pt", nn.Sequential(nn.Flatten(), nn.Linear(1024, 2)).double())
+    with pytest.raises(QuacError, match="or save it in float32"):
+        load(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"no classifier"])
 def test_a_file_that_is_no_torchscript_is_named(tmp_path, content):
     (tmp_path / "c.pt").write_bytes(content)

@@ -121,6 +121,36 @@ def test_the_best_try_is_marked_and_kept(store, tmp_path):
     assert (pixels == to_uint8(level, 2.0, -1.0).item()).all()
 
 
+def test_a_try_that_is_called_the_target_is_better_than_one_of_a_higher_probability(tmp_path):
+    store, kept = make_store(tmp_path, {"a": 1, "b": 1, "c": 1}), {}
+
+    class Rendered(Stub):
+        def render(self, features, style):
+            return style[:, :1, None, None].expand(-1, 1, 32, 32)
+
+    class Says(torch.nn.Module):
+        """For level 0 (try 0): b by 0.40, c by 0.30; for level 1 (try 1): c by 0.49, b by 0.46."""
+
+        def forward(self, x):
+            first = (x.mean(dim=(1, 2, 3)) < 0.5)[:, None]
+            return torch.where(first, torch.tensor([[0.3, 0.4, 0.3]]), torch.tensor([[0.05, 0.46, 0.49]]))
+
+    class Levels:
+        def draw(self, digests, label, number):
+            return torch.full((len(digests), 1), float(number)), ["style"] * len(digests)
+
+    judged = judge(tmp_path, Says(), ["a", "b", "c"])
+
+    def keep(kind, row, target, image):
+        kept[row, target] = image
+
+    table = convert(Rendered(), judged, store, {"latent": Levels()}, settings(), CPU, keep)
+    best = table[table["best"] & (table["target"] == "b") & (table["source"] == "a")]
+    assert best["try"].tolist() == [0]
+    assert best["p_target"].item() == pytest.approx(0.40)
+    assert (kept[0, 1] == to_uint8(torch.tensor(0.0), 2.0, -1.0).item()).all()
+
+
 @pytest.mark.parametrize(
     ("batch_size", "device"),
     [(1, "cpu"), (3, "cpu"), (5, "cpu"), (64, "cpu"), pytest.param(4, "cuda", marks=pytest.mark.gpu)],

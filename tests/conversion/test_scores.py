@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from quac.conversion.scores import matrix, require_complete, score
+from quac.conversion.scores import matrix, require_complete, score, wilson_interval
 from quac.errors import QuacError
 
 #   source -> target: rows are queries, columns tries; what the judge calls each try
@@ -89,8 +89,23 @@ def test_rates_of_nothing_and_everything_have_wilsons_interval_over_queries():
     cells, _ = score(table(), CLASSES)
     none = cells.set_index(["source", "target"]).loc[("b", "c")]
     wilson = binomtest(0, 2).proportion_ci(method="wilson")
-    assert (none["translation_rate_low"], none["translation_rate_high"]) == (wilson.low, wilson.high)
+    assert (none["translation_rate_low"], none["translation_rate_high"]) == pytest.approx((wilson.low, wilson.high))
     assert none["translation_rate_high"] == pytest.approx(0.6576, abs=1e-4)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 7), (7, 7), (3, 10), (1, 1)])
+def test_wilsons_interval_is_scipys(k, n):
+    theirs = binomtest(k, n).proportion_ci(method="wilson")
+    assert wilson_interval(k / n, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_queries_that_are_all_alike_still_have_an_interval():
+    case = {("a", "b"): ["bba"], ("b", "a"): ["aab", "aab", "aab"]}
+    cells, _ = score(table(case), ["a", "b"])
+    for cell in cells.to_dict("records"):
+        assert cell["translation_rate"] == pytest.approx(2 / 3)
+        low, high = wilson_interval(2 / 3, cell["scored"])
+        assert (cell["translation_rate_low"], cell["translation_rate_high"]) == pytest.approx((low, high))
 
 
 def test_intervals_belong_to_queries_not_to_tries():

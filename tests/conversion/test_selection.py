@@ -43,6 +43,14 @@ def test_the_rule(rows, step, why):
     assert why in chosen["why"]
 
 
+def test_equal_counts_are_equal_rates_in_whatever_order_they_were_added_up():
+    one, other = (sum(counts) / 6 for counts in ([1, 1, 1, 1, 1, 73 / 75], [73 / 75, 1, 1, 1, 1, 1]))
+    rows = scores([(100, one, 0.5, 0.25), (200, other, 0.75, 0.25)])
+    rows.loc[rows["step"] == 100, "conversion_rate"] += 2e-16
+    assert select(rows)["step"] == 200
+    assert "share the highest conversion rate" in select(rows)["why"]
+
+
 def test_scores_are_worked_out_per_step_and_kind():
     index = pd.DataFrame({"class": ["a", "b"], "path": ["a/0", "b/0"]})
     index.attrs = {"classes": ["a", "b"]}

@@ -27,6 +27,26 @@ def test_classes_can_be_chosen(tmp_path):
     assert list_images(tmp_path, ["c", "a", "missing"])[0] == [("a", "a/1.png"), ("c", "c/1.png")]
 
 
+def test_linked_folders_are_followed_and_loops_end(tmp_path):
+    touch(tmp_path / "elsewhere" / "2.png")
+    touch(tmp_path / "data" / "a" / "1.png")
+    (tmp_path / "data" / "a" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "a" / "loop").symlink_to(tmp_path / "data" / "a")
+    (tmp_path / "data" / "b").symlink_to(tmp_path / "elsewhere")
+    assert list_images(tmp_path / "data")[0] == [("a", "a/1.png"), ("a", "a/more/2.png"), ("b", "b/2.png")]
+
+
+def test_a_closed_folder_is_named(tmp_path, monkeypatch):
+    touch(tmp_path / "a" / "1.png")
+
+    def closed(top, onerror, **_):
+        onerror(PermissionError(13, "Permission denied", f"{top}/inner"))
+
+    monkeypatch.setattr("quac.data.folders.os.walk", closed)  # (root may read everything)
+    with pytest.raises(QuacError, match=r"a/inner: cannot be read \(permission denied\); change its permissions"):
+        list_images(tmp_path)
+
+
 @pytest.mark.parametrize(("name", "said"), [("nowhere", "does not exist"), ("file", "is not a folder")])
 def test_a_wrong_source_is_named(tmp_path, name, said):
     touch(tmp_path / "file")

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from builders import make_store
@@ -40,6 +42,14 @@ def test_a_store_that_is_not_of_its_index_is_refused(tmp_path):
     make_store(tmp_path / "b", {"across": 3})
     with pytest.raises(QuacError, match="holds 2 images"):
         Store.open(tmp_path / "a/pixels.store", tmp_path / "b/index.parquet")
+
+
+def test_a_store_of_another_size_or_other_classes_is_refused(tmp_path):
+    store, model = make_store(tmp_path, {"a": 2, "b": 2}), SimpleNamespace(img_size=32, input_dim=1)
+    store.require(model, ["a", "b"])
+    for img_size, classes in ((64, ["a", "b"]), (32, ["b", "a"])):
+        with pytest.raises(QuacError, match=r"is stored as .* run the same command again"):
+            store.require(SimpleNamespace(img_size=img_size, input_dim=1), classes)
 
 
 def test_torn_files_are_named(tmp_path):

@@ -26,4 +26,4 @@ def test_rendering_again_gives_the_same_file(finished):
 def test_results_of_other_settings_are_not_reported(tmp_path):
     (tmp_path / "key.json").write_text('{"a": 1}')
     with pytest.raises(QuacError, match=r"results of train were made from other settings .*; run the same"):
-        _require_current([{"stage": "train", "key": "0123"}], [tmp_path / "key.json"])
+        _require_current([("", {"stage": "train", "keys": ["0123"]})], [tmp_path / "key.json"])

@@ -29,10 +29,16 @@ def test_the_last_two_states_are_kept(folder):
     assert folder.newest_step() == 30
 
 
-def test_going_back_does_not_delete_what_it_saves(folder):
-    for step in (90, 100, 10, 20):
+def test_going_back_deletes_neither_what_it_saves_nor_the_highest(folder):
+    for step in (90, 100, 10, 20, 30):
         folder.save_state(state(step))
-    assert folder.load_state(50)["step"] == 20
+    assert sorted(int(file.stem[6:]) for file in folder.path.glob("*.pt")) == [20, 30, 100]
+
+
+def test_sessions_are_kept_in_order_and_replaced_by_their_newer_record(folder):
+    for started, seconds in (("monday", 5), ("monday", 9), ("tuesday", 2)):
+        folder.save_session({"started": started, "seconds": seconds})
+    assert [session["seconds"] for session in folder.sessions] == [9, 2]
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "no digest"])

@@ -5,20 +5,28 @@ def rows(path):
     return path.read_text().splitlines()
 
 
-def test_rows_after_a_step_are_forgotten_and_torn_ones_too(tmp_path):
+def test_a_step_that_comes_again_replaces_its_row(tmp_path):
     path = tmp_path / "history.csv"
     history = History(path)
     for step in (10, 20, 30):
         history.append({"step": step, "a": step / 10})
-    path.write_text(path.read_text() + "40,4")
-    history.cut(20)
-    assert rows(path) == ["step,a", "10,1.0", "20,2.0"]
-    history.append({"step": 25, "a": 2.5})
-    assert rows(path)[-1] == "25,2.5"
-    assert history.text(20) == "step,a\n10,1.0\n20,2.0\n"
-    history.cut(5)
-    history.append({"step": 1, "b": 0})
-    assert rows(path) == ["step,b", "1,0"]
+    again = History(path)
+    again.append({"step": 20, "a": 9.5})
+    again.append({"step": 25, "a": 2.5})
+    again.append({"step": 40, "a": 4.0})
+    assert rows(path) == ["step,a", "10,1.0", "20,9.5", "25,2.5", "30,3.0", "40,4.0"]
+    assert again.text(20) == "step,a\n10,1.0\n20,9.5\n"
+
+
+def test_a_torn_row_is_dropped(tmp_path):
+    path = tmp_path / "history.csv"
+    History(path).append({"step": 100, "a": 1.0})
+    path.write_text(path.read_text() + "20")
+    assert list(History(path).rows) == [100]
+    assert rows(path) == ["step,a", "100,1.0"]
+    path.write_text("step")
+    History(path).append({"step": 1, "b": 2})
+    assert rows(path) == ["step,b", "1,2"]
 
 
 def test_a_term_that_ends_leaves_its_column_empty(tmp_path):

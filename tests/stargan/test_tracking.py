@@ -33,14 +33,24 @@ def test_tensorboard(tmp_path):
 
 @pytest.mark.parametrize(("log_type", "mode"), [("none", "offline"), ("wandb", "disabled")])
 def test_no_tracking_leaves_nothing(tmp_path, log_type, mode):
-    assert type(track(log_type, tmp_path, mode=mode)) is Tracker
+    assert type(track(log_type, tmp_path, mode=mode).tracker) is Tracker
     assert not (tmp_path / log_type).exists()
 
 
-def test_a_tracker_that_cannot_start_does_not_stop_the_training(tmp_path, monkeypatch, caplog):
-    def fail(*_):
-        raise RuntimeError("no server")
+@pytest.mark.parametrize("method", ["__init__", "log", "image", "close"])
+def test_a_tracker_that_fails_does_not_stop_the_training(tmp_path, monkeypatch, caplog, method):
+    calls = []
 
-    monkeypatch.setattr("quac.stargan.tracking.WandbTracker.__init__", fail)
-    assert type(track("wandb", tmp_path, mode="online")) is Tracker
-    assert "wandb could not be started, training goes on without it: no server" in caplog.text
+    def work(name):
+        def call(*_):
+            calls.append(name)
+            if name == method:
+                raise RuntimeError("no server")
+
+        return call
+
+    for name in ("__init__", "log", "image", "close"):
+        monkeypatch.setattr(f"quac.stargan.tracking.WandbTracker.{name}", work(name))
+    track("wandb", tmp_path, mode="online")
+    assert calls[-1] == method  # and nothing after
+    assert caplog.text.count("wandb failed, training goes on without it: no server") == 1

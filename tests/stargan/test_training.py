@@ -42,14 +42,12 @@ def store(tmp_path_factory):
 SETTINGS = training_settings(tiny_config(loss={"lambda_ds": 1.0, "ds_iter": 6}))
 
 
-def schedule(steps=(3, 6, 8), state_every=2, log_every=2):
-    return SimpleNamespace(steps=list(steps), state_every=state_every, log_every=log_every)
-
-
-def run(path, store, end=8, tracker=None, settings=SETTINGS, device="cpu", **options):
+def run(path, store, end=8, steps=(3, 6, 8), state_every=2, settings=SETTINGS, device="cpu", tracker=None):
     path.mkdir(exist_ok=True)
-    folder = StateFolder(path)
-    train(settings, store, folder, schedule(**options), end, torch.device(device), tracker or Recorder())
+    folder, plan = StateFolder(path), SimpleNamespace(end=end, state_every=state_every, log_every=2)
+    plan.steps = [step for step in steps if step <= end]
+    session = {"started": str(len(folder.sessions))}
+    train(settings, store, folder, plan, torch.device(device), tracker or Recorder(), lambda: session)
     return folder
 
 
@@ -65,7 +63,7 @@ def undisturbed(store, tmp_path_factory):
 def test_what_a_training_leaves(undisturbed):
     assert undisturbed.missing([3, 6, 8]) == []
     history = pd.read_csv(undisturbed.history)
-    assert history["step"].tolist() == [2, 4, 6, 8]
+    assert history["step"].tolist() == [2, 3, 4, 6, 8]
     terms = {"D": ("real", "fake", "reg"), "G": ("adv", "sty", "cyc", "ds")}
     names = [f"{network}/{kind}_{term}" for network in terms for kind in ("latent", "ref") for term in terms[network]]
     assert list(history) == ["step", "images_per_second", *names]
@@ -117,7 +115,7 @@ def test_an_error_at_any_point_loses_nothing(store, tmp_path, undisturbed):
             run(tmp_path / "state", store, tracker=Recorder(at, fail))
     folder = run(tmp_path / "state", store)
     assert weights(folder) == weights(undisturbed)
-    assert pd.read_csv(folder.history)["step"].tolist() == [2, 4, 6, 8]
+    assert pd.read_csv(folder.history)["step"].tolist() == [2, 3, 4, 6, 8]
 
 
 def test_a_finished_training_does_nothing(store, undisturbed):
@@ -151,6 +149,20 @@ def test_checkpoints_at_other_steps_are_made_from_the_states_there_are(store, tm
     assert weights(folder, 6) == weights(undisturbed, 6)
 
 
+def test_going_back_and_forth_loses_neither_states_nor_history(store, tmp_path):
+    folder = run(tmp_path / "state", store)
+    before = pd.read_csv(folder.history).set_index("step").drop(columns="images_per_second")
+    run(folder.path, store, end=5, steps=(3, 5))
+    assert folder.load_state(8)["step"] == 8
+    tracker = Recorder()
+    run(folder.path, store, tracker=tracker)
+    assert tracker.steps == []
+    after = pd.read_csv(folder.history).set_index("step").drop(columns="images_per_second")
+    assert after.index.tolist() == [2, 3, 4, 5, 6, 8]
+    pd.testing.assert_frame_equal(after.drop(index=5), before)
+    assert len(folder.sessions) == 2  # the third found everything done
+
+
 def test_a_damaged_state_gives_the_same_weights(store, tmp_path, undisturbed):
     folder = run(tmp_path / "state", store, end=6)
     (folder.path / "state_000006.pt").write_bytes(b"torn")
@@ -169,7 +181,9 @@ def test_divergence_keeps_the_last_good_state(store, tmp_path):
     broken.networks["generator"].from_rgb.weight.data[0] = float("nan")
     state = broken.state() | {"step": 4}
     folder.save_state(state)
-    with pytest.raises(QuacError, match=r"training diverged before step 6: .*G/latent_adv.* Lower solver\.lr"):
+    with pytest.raises(
+        QuacError, match=r"diverged by step 6: not finite: .*G/latent_adv.*the generator.* Lower solver\.lr"
+    ):
         run(folder.path, store)
     assert folder.newest_step() == 4
 

@@ -38,6 +38,31 @@ def test_a_classifier_that_does_not_exist(workflow):
     fails(workflow, "error: validation_config.classifier_checkpoint: nowhere.pt is no file")
 
 
+def test_the_workflows_own_classifier_as_the_users(workflow):
+    workflow.config["validation_config"]["classifier_checkpoint"] = "results/tiny/classifier/classifier.pt"
+    fails(workflow, "is what the workflow itself makes; leave the key out, or copy the file elsewhere")
+
+
+def test_images_of_the_users_where_the_demo_writes_its_own_are_not_touched(workflow):
+    (workflow.folder / "data").rename(workflow.folder / "mine")
+    (workflow.folder / "data").mkdir()
+    (workflow.folder / "mine").rename(workflow.folder / "data/digits")
+    for section, split in (("data", "train"), ("validation_data", "validation"), ("test_data", "test")):
+        workflow.config[section]["source"] = f"data/digits/{split}"
+    fails(workflow, "error: data.source: data/digits/train: holds images that are not the demo's; move them")
+    assert len(list((workflow.folder / "data/digits/train").rglob("*.png"))) == 24
+
+
+def test_a_path_with_braces(workflow):
+    workflow.config["solver"]["root_dir"] = "results/{x}"
+    fails(workflow, "solver.root_dir: must be a path without braces")
+
+
+def test_reports_that_cannot_be_written(workflow):
+    (workflow.folder / "reports").touch()
+    fails(workflow, "error: the folder of the reports: reports cannot be written")
+
+
 def test_a_root_that_cannot_be_written(workflow):
     (workflow.folder / "file").touch()
     workflow.config["solver"]["root_dir"] = "file/results"
@@ -95,27 +120,27 @@ def test_a_damaged_checkpoint_is_named_and_can_be_made_again(finished):
     said = "000002_nets_ema.ckpt: cannot be used as a checkpoint"
     fails(finished, said, "delete it and run the same command again", target=again)
     path.unlink()
-    said = "was damaged or lost; delete results/tiny/training/000004.json and run the same command again"
+    said = "was damaged or lost; delete results/tiny/training/010000.json and run the same command again"
     fails(finished, said, target=again)
-    (finished.root / "training/000004.json").unlink()
+    (finished.root / "training/010000.json").unlink()
     finished.run(*again)
     assert path.read_bytes() == whole
     assert finished.plan() == {}
 
 
 def test_odd_names_are_fine(tmp_path):
-    """Spaces, quotes, braces, dollars, Unicode: in folders, classes, files and the run's name."""
+    """Spaces, quotes, braces, dollars, Unicode, NA: in folders, classes, files and the run's name."""
     workflow = Workflow(tmp_path / "it's a $HOME {folder}")
-    data = workflow.folder / "data"
+    data, name = workflow.folder / "data", "a 'b' \"c\" $d {e} é"
     for split in ("train", "validation", "test"):
-        (data / split / "along").rename(data / split / "a 'b' \"c\" $d {e} é")
+        (data / split / "along").rename(data / split / name)
         (data / split / "across" / "across-00.png").rename(data / split / "across" / "50% {x} $y 'z'.png")
+        (data / split / "across").rename(data / split / "NA")
     workflow.root = workflow.folder / "results/x y"
     workflow.edit("solver", root_dir="results/x y")
     workflow.edit("log", name="odd {name}")
     workflow.edit("run", total_iters=1)
     workflow.run()
     assert (workflow.folder / "reports/odd-name.html").is_file()
-    name = "a 'b' \"c\" $d {e} é"
-    assert (workflow.root / "generated_images/test/latent/across" / name / "50% {x} $y 'z'.png").is_file()
+    assert (workflow.root / "generated_images/test/latent/NA" / name / "50% {x} $y 'z'.png").is_file()
     assert workflow.plan() == {}

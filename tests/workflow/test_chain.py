@@ -27,8 +27,9 @@ def test_every_result_lies_in_its_place(finished):
         "data/checks.json",
         "classifier/classifier.pt",
         "classifier/check.json",
-        "training/000004.json",
-        "training/000004_history.csv",
+        "training/010000.json",
+        "training/010000_history.csv",
+        "classifier/fit.json",
         "checkpoints/000002_nets_ema.ckpt",
         "checkpoints/000004_nets_ema.ckpt",
         "selection/000002.parquet",
@@ -110,7 +111,7 @@ def test_the_report_holds_its_numbers_and_no_reference_to_elsewhere(finished):
         cells = pd.read_csv(finished.root / f"evaluation/{matrix['split']}/{matrix['kind']}_cells.csv")
         assert matrix["cells"] == cells.to_dict("records")
     assert {stage["stage"] for stage in numbers["stages"]} >= {"index", "check_splits", "train", "convert"}
-    assert all(len(stage["key"]) == 64 for stage in numbers["stages"])
+    assert all(len(key) == 64 for stage in numbers["stages"] for key in stage["keys"])
     assert numbers["selection"]["step"] in (2, 4)
     assert len(numbers["training"]["history"]["step"]) == 4
 
@@ -125,7 +126,7 @@ def test_the_report_holds_its_numbers_and_no_reference_to_elsewhere(finished):
         "classifier/check.json",
         "keys/train.json",
         "config.yaml",
-        "training/000004.json",
+        "training/010000.json",
         "checkpoints/000002_nets_ema.ckpt",
         "selection/000004.parquet",
         "selection/selected.json",

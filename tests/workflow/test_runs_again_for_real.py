@@ -79,16 +79,31 @@ def test_one_edit_after_the_other(workflow):
 
     # A longer training goes on, and leaves alone what is finished.
     workflow.edit("run", total_iters=8)
-    longer = {"train": 1, **AFTER_TRAINING}
-    said = carry_out(workflow, longer)
+    said = carry_out(workflow, {"train": 1, **AFTER_TRAINING})
     assert "going on from step 4" in said
     assert "step 4:" not in said
     assert checkpoint(workflow) == first
 
-    # In segments, at once with a new validation image.
-    workflow.edit("run", total_iters=12, segment_iters=2)
+    # Shorter and back: nothing is trained, and nothing scored.
+    chosen_anew = {"select_checkpoint": 1, "convert": 4, "matrices": 4, "report": 1}
+    workflow.edit("run", total_iters=6)
+    assert "trained up to step 6 already" in carry_out(workflow, {"train": 1, **chosen_anew})
+    workflow.edit("run", total_iters=8)
+    assert "trained up to step 8 already" in carry_out(workflow, {"train": 1, **chosen_anew})
+
+
+def test_a_training_in_segments(tmp_path):
+    workflow = Workflow(tmp_path)
+    workflow.edit("run", total_iters=6, segment_iters=4)
+    target = "results/tiny/selection/selected.json"
+    workflow.run(target)
+    whole = checkpoint(workflow, 6)
+    workflow.edit("run", total_iters=12)
     write_images(workflow.folder / "data/validation", {"across": 1}, seed=9)
-    scored = {**AFTER_TRAINING, "score_checkpoint": 6}
-    said = carry_out(workflow, {**INDEXED, "train": 2, **scored})
-    assert "going on from step 8" in said
-    assert "going on from step 10" in said
+    planned = workflow.plan(target)
+    assert (planned["train"], planned["publish_checkpoint"], planned["score_checkpoint"]) == (2, 3, 6)
+    workflow.run(target)
+    assert "going on from step 6" in (workflow.root / "logs/train_000008.log").read_text()
+    assert "going on from step 8" in (workflow.root / "logs/train_000012.log").read_text()
+    assert workflow.plan(target) == {}
+    assert checkpoint(workflow, 6) == whole

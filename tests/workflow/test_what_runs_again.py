@@ -8,6 +8,9 @@ from builders import Brightness, save_classifier, write_images
 
 AFTER_JUDGE = {"score_checkpoint": 2, "select_checkpoint": 1, "convert": 4, "matrices": 4, "report": 1}
 AFTER_TRAINING = {"publish_checkpoint": 2, **AFTER_JUDGE}
+ONLY_CHOSEN_ANEW = {"select_checkpoint": 1, "convert": 4, "matrices": 4, "report": 1}
+ONE_CHECKPOINT_MORE = {"publish_checkpoint": 1, "score_checkpoint": 1, **ONLY_CHOSEN_ANEW}
+EIGHT_CHECKPOINTS_MORE = {"publish_checkpoint": 8, "score_checkpoint": 8}
 
 
 @pytest.fixture
@@ -38,8 +41,11 @@ def test_a_touch_changes_nothing_not_even_of_large_files(finished):
     ("section", "values", "planned"),
     [
         ("loss", {"lambda_cyc": 2.0}, {"train": 1, **AFTER_TRAINING}),
-        ("run", {"total_iters": 6}, {"train": 1, **AFTER_TRAINING, "publish_checkpoint": 1, "score_checkpoint": 1}),
-        ("run", {"total_iters": 2}, {"train": 1, "publish_checkpoint": 1, **AFTER_JUDGE, "score_checkpoint": 1}),
+        ("run", {"total_iters": 6}, {"train": 1, **ONE_CHECKPOINT_MORE}),
+        ("run", {"total_iters": 20, "segment_iters": 8}, {"train": 1, **AFTER_JUDGE, **EIGHT_CHECKPOINTS_MORE}),
+        ("run", {"total_iters": 2}, {"train": 1, **ONLY_CHOSEN_ANEW}),
+        ("run", {"save_every": 4}, {"train": 1, **ONLY_CHOSEN_ANEW}),
+        ("run", {"save_every": 3}, {"train": 1, **ONE_CHECKPOINT_MORE}),
         ("validation_config", {"min_accuracy": 0.01}, {"check_classifier": 1, "report": 1}),
         ("validation_config", {"num_outs_per_domain": 3}, AFTER_JUDGE),
         ("model", {"num_domains": 2}, {"check_splits": 1, "report": 1}),
@@ -86,4 +92,12 @@ def test_two_edits_at_once_run_what_either_would(edited):
     edited.edit("run", total_iters=6)
     edited.edit("validation_config", min_accuracy=0.01)
     later = {**AFTER_TRAINING, "publish_checkpoint": 3, "score_checkpoint": 3}
-    assert edited.plan() == {"check_splits": 1, "check_classifier": 1, "train": 2, **later}
+    assert edited.plan() == {"check_splits": 1, "check_classifier": 1, "train": 1, **later}
+
+
+def test_a_test_split_comes_and_goes_without_scoring_again(edited):
+    del edited.config["test_data"]
+    planned = {"check_splits": 1, "check_classifier": 1, "report": 1}
+    assert edited.plan() == planned
+    edited.edit("test_data", source="data/test", reference="data/test")
+    assert edited.plan() == {"convert": 2, "matrices": 2, "report": 1}

@@ -4,7 +4,8 @@ rule fit_classifier:
         index=in_data("train.parquet"),
         key=key_of("classifier"),
     output:
-        "{judge}/classifier.pt",
+        classifier="{judge}/classifier.pt",
+        record="{judge}/fit.json",
     log:
         "{judge}/logs/fit.log",
     benchmark:
@@ -17,8 +18,8 @@ rule fit_classifier:
     params:
         options=computing,
     shell:
-        "quac fit-classifier --key {input.key:q} --store {input.store:q} --index {input.index:q} --out {output:q}"
-        " {params.options} --log-file {log:q}"
+        "quac fit-classifier --key {input.key:q} --store {input.store:q} --index {input.index:q}"
+        " --out {output.classifier:q} --record {output.record:q} {params.options} --log-file {log:q}"
 
 
 rule check_classifier:

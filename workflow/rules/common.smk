@@ -8,8 +8,8 @@ import sys
 from snakemake.exceptions import WorkflowError
 
 from quac.config import KINDS
-from quac.resolve import resolve
 from quac.errors import QuacError
+from quac.resolve import resolve
 
 # `quac` is the one installed beside this snakemake, also where its environment is not activated.
 shell.prefix(f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")
@@ -40,27 +40,29 @@ def existing_segments(root):
 
 
 def segment_ends(root, run):
-    """Last steps of the segments, ascending.
+    """Last steps of the segments, ascending; the last segment may be trained in part.
 
-    Those on disk stay as they are, so that a longer training adds segments
-    and leaves the finished alone, wherever they ended.
+    Those on disk stay as they are, so that another run.segment_iters leaves
+    alone what is finished.
     """
-    ends = [end for end in existing_segments(root) if end <= run.total_iters]
-    ends += range(max(ends, default=0) + run.segment_iters, run.total_iters, run.segment_iters)
-    return sorted({*ends, run.total_iters})
+    ends = existing_segments(root)
+    while not ends or ends[-1] < run.total_iters:
+        ends.append((ends[-1] if ends else 0) + run.segment_iters)
+    return [end for end, before in zip(ends, [0, *ends]) if before < run.total_iters]
 
 
-def require_writable(folder):
+def require_writable(folder, name):
     existing = os.path.abspath(folder)
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)
     if not (os.path.isdir(existing) and os.access(existing, os.W_OK)):
-        stop(f"solver.root_dir: {folder} cannot be written; make {existing} writable, or choose another folder")
+        stop(f"{name}: {folder} cannot be written; make {existing} writable, or choose another folder")
 
 
 CONFIG = resolved(config)
 ROOT = os.path.normpath(CONFIG.solver.root_dir)
-require_writable(ROOT)
+require_writable(ROOT, "solver.root_dir")
+require_writable("reports", "the folder of the reports")
 RUNS = {ROOT: CONFIG}
 # Folder of the prepared data, of the classifier -> root of the run they belong to.
 DATA = {f"{root}/data": root for root in RUNS}
@@ -77,8 +79,7 @@ wildcard_constraints:
     split="train|validation|test",
     kind="|".join(KINDS),
     step=r"\d+",
-    end=r"\d+",
-    stage="[a-z_]+",
+    end="|".join(f"{end:06d}" for ends in SEGMENTS.values() for end in ends),
 
 
 def root_of(wc):
@@ -97,7 +98,7 @@ def run_of(wc):
 
 def is_demo(source):
     """Whether a source is a folder that the rule demo_data makes."""
-    return os.path.dirname(os.path.normpath(source)) == DEMO
+    return os.path.normpath(source) in [f"{DEMO}/{split}" for split in ("train", "validation", "test")]
 
 
 # How a stage is carried out is no part of its result, so nothing that makes it run again: Snakemake does not track a
@@ -106,7 +107,7 @@ def is_demo(source):
 
 def decoding(wc, input):
     """Options of a stage that decodes images."""
-    return f"--threads {run_of(wc).data.num_workers}"
+    return f"--threads {run_of(wc).splits[wc.split].num_workers}"
 
 
 def computing(wc, input):
@@ -121,5 +122,5 @@ def network_threads(wc):
 
 def training_options(wc, input):
     run = run_of(wc)
-    options = run.run.model_dump(include={"total_iters", "log_every", "state_every"})
+    options = run.run.model_dump(include={"log_every", "state_every"})
     return json.dumps({**options, "log_type": run.log_type, "log": run.log.model_dump()})

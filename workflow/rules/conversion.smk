@@ -7,7 +7,7 @@ rule convert:
         index=in_data("{split}.parquet"),
         reference_store=references(".store"),
         reference_index=references(".parquet"),
-        key=key_of("conversion"),
+        key=key_of("conversion_{split}"),
     output:
         table="{root}/conversion/{split}/{kind}.parquet",
         images=directory("{root}/generated_images/{split}/{kind}"),

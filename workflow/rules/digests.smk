@@ -14,44 +14,71 @@ def source_digest(run, split):
 
     (What a rule makes has no digest before its first run, and must not get one by it.)
     """
-    source, made = run.splits[split].source, f"{DEMO}/digest.json"
+    source = run.splits[split].source
     if not is_demo(source):
         return tree_digest(source, run.data.classes, DIGEST_CACHE)
-    if not (os.path.isdir(source) and os.path.isfile(made)):
+    made = f"{DEMO}/digest.json"
+    if not os.path.isfile(made):
+        if os.path.isdir(source) and os.listdir(source) and not os.path.exists(f"{DEMO}/demo_data.log"):
+            raise QuacError(f"{source}: holds images that are not the demo's; move them, the demo writes its own there")
         return None
+    if not os.path.isdir(source):
+        raise QuacError(f"{source}: does not exist any more; delete {made}, and the demo's images are written again")
     digest = tree_digest(source, cache=DIGEST_CACHE)
     return None if digest == read_json(made)[split] else digest
 
 
-def outside_digests(run, stage):
-    if stage.startswith("index_"):
-        split = stage.split("_", 1)[1]
+def classifier_digest(run, root):
+    classifier = run.validation_config.classifier_checkpoint
+    name = f"validation_config.classifier_checkpoint: {classifier}"
+    if os.path.normpath(classifier) == f"{root}/classifier/classifier.pt":
+        raise QuacError(f"{name} is what the workflow itself makes; leave the key out, or copy the file elsewhere")
+    if not os.path.isfile(classifier):
+        raise QuacError(f"{name} is no file; correct the path")
+    return cached_digest(classifier, DIGEST_CACHE)
+
+
+def outside_digests(root, run, stage):
+    name, _, split = stage.partition("_")
+    if name == "index":
         try:
             return {"source": source_digest(run, split)}
         except QuacError as error:
             section = {"train": "data", "validation": "validation_data", "test": "test_data"}[split]
             raise QuacError(f"{section}.source: {error}")
-    classifier = run.validation_config.classifier_checkpoint
-    if stage in ("check", "conversion") and classifier:
-        if not os.path.isfile(classifier):
-            raise QuacError(f"validation_config.classifier_checkpoint: {classifier} is no file; correct the path")
-        return {"classifier": cached_digest(classifier, DIGEST_CACHE)}
+    if name in ("check", "conversion") and run.validation_config.classifier_checkpoint:
+        return {"classifier": classifier_digest(run, root)}
     return {}
 
 
-def key_content(run, stage):
-    return canonical({"stage": stage, "settings": stage_settings(run, stage), "digests": outside_digests(run, stage)})
+def key_content(root, run, stage):
+    settings, digests = stage_settings(run, stage), outside_digests(root, run, stage)
+    return canonical({"stage": stage, "settings": settings, "digests": digests})
 
 
-def stages_of(run):
-    """The stages of a run that have a key file."""
-    stages = [f"index_{split}" for split in run.splits] + ["checks", "store", "check", "train", "conversion", "select"]
-    return stages if run.validation_config.classifier_checkpoint else [*stages, "classifier"]
+def stages_of(root, run):
+    """The stages of a run that have a key file, but for `config`."""
+    splits, evaluated = list(run.splits), [split for split in run.splits if split != "train"]
+    return [
+        *(f"index_{split}" for split in splits),
+        *("checks", "store", "check", "train", "select"),
+        *(f"schedule_{end:06d}" for end in SEGMENTS[root]),
+        *(f"conversion_{split}" for split in evaluated),
+        *([] if run.validation_config.classifier_checkpoint else ["classifier"]),
+    ]
 
 
 try:
     KEYS = {
-        (root, stage): key_content(run, stage) for root, run in RUNS.items() for stage in [*stages_of(run), "config"]
+        (root, stage): key_content(root, run, stage)
+        for root, run in RUNS.items()
+        for stage in [*stages_of(root, run), "config"]
     }
 except QuacError as error:
     stop(error)
+except OSError as error:
+    stop(f"{error.filename}: {error.strerror}")
+
+
+wildcard_constraints:
+    stage="|".join(sorted({stage for _, stage in KEYS})),

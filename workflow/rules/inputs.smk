@@ -32,6 +32,11 @@ def classifier_file(wc):
     return ancient(given) if given else f"{root_of(wc)}/classifier/classifier.pt"
 
 
+def classifier_record(wc):
+    given = run_of(wc).validation_config.classifier_checkpoint
+    return [] if given else [f"{root_of(wc)}/classifier/fit.json"]
+
+
 def data_gate(wc):
     return ancient(f"{root_of(wc)}/data/checks.json")
 
@@ -46,16 +51,17 @@ def rule_made_source(wc):
 
 
 def previous_segment(wc):
+    """The marker of the segment before; a gate only, since the keys tell when a segment must be trained again."""
     before = [end for end in SEGMENTS[wc.root] if end < int(wc.end)]
-    return [f"{wc.root}/training/{before[-1]:06d}.json"] if before else []
+    return [ancient(f"{wc.root}/training/{before[-1]:06d}.json")] if before else []
 
 
 def segment_of(wc):
-    """The marker of the segment in which a step was trained."""
-    end = next((end for end in SEGMENTS[wc.root] if end >= int(wc.step)), None)
-    if end is None or int(wc.step) not in RUNS[wc.root].steps:
+    """The marker of the segment in which a step was trained. A gate: it changes when the training gets longer."""
+    if int(wc.step) not in RUNS[wc.root].steps:
         raise WorkflowError(f"step {int(wc.step)} is not saved: saved are {RUNS[wc.root].steps} (run.save_every)")
-    return f"{wc.root}/training/{end:06d}.json"
+    end = next(end for end in SEGMENTS[wc.root] if end >= int(wc.step))
+    return ancient(f"{wc.root}/training/{end:06d}.json")
 
 
 def every_step(pattern):
@@ -83,7 +89,7 @@ def every_image_folder(wc):
 
 
 def every_key(wc):
-    return [f"{root_of(wc)}/keys/{stage}.json" for stage in stages_of(run_of(wc))]
+    return [f"{root_of(wc)}/keys/{stage}.json" for stage in stages_of(root_of(wc), run_of(wc))]
 
 
 def as_json(wc, input):

@@ -5,6 +5,7 @@ rule report:
         indexes=every_split(".parquet"),
         stores=every_split(".store"),
         checks=in_data("checks.json"),
+        classifier_fit=classifier_record,
         classifier_check=lambda wc: f"{root_of(wc)}/classifier/check.json",
         markers=lambda wc: [f"{root_of(wc)}/training/{end:06d}.json" for end in SEGMENTS[root_of(wc)]],
         history=lambda wc: f"{root_of(wc)}/training/{SEGMENTS[root_of(wc)][-1]:06d}_history.csv",

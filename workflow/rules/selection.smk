@@ -6,7 +6,7 @@ rule score_checkpoint:
         index=in_data("validation.parquet"),
         reference_store=references(".store"),
         reference_index=references(".parquet"),
-        key=key_of("conversion"),
+        key=key_of("conversion_validation"),
         classifier_check=classifier_gate,
     output:
         "{root}/selection/{step}.parquet",

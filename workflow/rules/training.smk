@@ -8,6 +8,7 @@ rule train:
         store=in_data("train.store"),
         index=in_data("train.parquet"),
         key=key_of("train"),
+        schedule=key_of("schedule_{end}"),
         checks=data_gate,
         classifier_check=classifier_gate,
     output:
@@ -27,17 +28,21 @@ rule train:
         runtime=training_options,
         options=computing,
     shell:
-        "quac train --key {input.key:q} --store {input.store:q} --index {input.index:q} --states {params.states:q}"
-        " --end {wildcards.end} --marker {output.marker:q} --history {output.history:q}"
+        "quac train --key {input.key:q} --schedule {input.schedule:q} --store {input.store:q} --index {input.index:q}"
+        " --states {params.states:q} --marker {output.marker:q} --history {output.history:q}"
         " --runtime {params.runtime:q} {params.options} --log-file {log:q}"
 
 
+# Runs again when what is trained changes, not when only the training gets longer.
 rule publish_checkpoint:
     input:
-        segment_of,
+        store=in_data("train.store"),
+        index=in_data("train.parquet"),
+        key=key_of("train"),
+        marker=segment_of,
     output:
         "{root}/checkpoints/{step}_nets_ema.ckpt",
     log:
         "{root}/logs/publish_{step}.log",
     shell:
-        "quac publish --marker {input:q} --step {wildcards.step} --out {output:q} --log-file {log:q}"
+        "quac publish --marker {input.marker:q} --step {wildcards.step} --out {output:q} --log-file {log:q}"
