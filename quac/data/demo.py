@@ -15,15 +15,15 @@ DIGITS = (3, 5, 8)
 SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
 
 
-def write_demo(folder, digest_path, seed):
+def write_demo(out, seed):
     """Write the digits as 28 x 28 grey PNG files, and a digest of each split.
 
     Args:
-        folder: images go to `<folder>/<split>/<digit>/<row in the package's table>.png`.
-        digest_path: JSON file {split: digest of its tree}.
+        out: JSON file {split: digest of its tree}; the images go beside it, to
+            `<split>/<digit>/<row in the package's table>.png`.
         seed: decides which image goes to which split.
     """
-    digits = _table()
+    digits, folder = _table(), Path(out).parent
     rng = np.random.default_rng(seed)
     for digit in DIGITS:
         rows = rng.permutation(np.flatnonzero(digits[:, -1] == digit))
@@ -31,8 +31,8 @@ def write_demo(folder, digest_path, seed):
         for split, part in zip(SHARES, np.split(rows, bounds), strict=True):
             for row in part:
                 pixels = digits[row, :-1].astype(np.uint8).reshape(1, 28, 28)
-                write_png(Path(folder) / split / str(digit) / f"{row:04d}.png", pixels)
-    write_json(digest_path, {split: tree_digest(Path(folder) / split) for split in SHARES})
+                write_png(folder / split / str(digit) / f"{row:04d}.png", pixels)
+    write_json(out, {split: tree_digest(folder / split) for split in SHARES})
 
 
 def _table():

@@ -12,7 +12,7 @@ from quac.files import read_json
 
 def test_the_demo_is_real_digits_split_by_the_seed(tmp_path):
     folders = {split: tmp_path / split for split in ("train", "validation", "test")}
-    write_demo(tmp_path, tmp_path / "digest.json", seed=0)
+    write_demo(tmp_path / "digest.json", seed=0)
     indexes = {}
     for split, folder in folders.items():
         index, facts = build_index(str(folder))

@@ -3,10 +3,8 @@ rule demo_data:
         f"{DEMO}/digest.json",  # not the folders: Snakemake would empty them before it writes
     log:
         f"{DEMO}/demo_data.log",
-    params:
-        folder=DEMO,
     shell:
-        "quac demo-data --folder {params.folder:q} --digest {output:q} --seed 0 --log-file {log:q}"
+        "quac demo-data --out {output:q} --seed 0 --log-file {log:q}"
 
 
 rule index_images:
