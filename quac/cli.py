@@ -342,6 +342,7 @@ def convert(
         table,
         step=step_of(checkpoint),
         checkpoint=str(checkpoint),
+        checkpoint_digest=digest_of_file(checkpoint),
         classes=queries.classes,
         tries=settings.tries,
         found={name: len(queries.rows_of(label)) for label, name in enumerate(queries.classes)},

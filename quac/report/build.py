@@ -44,8 +44,10 @@ def collect(inputs):
         read_json(inputs[name]) for name in ("checks", "classifier_check", "selected")
     )
     markers = [read_json(path) for path in inputs["markers"]]
-    results = _results(inputs, tables, checks, classifier_check, markers, selected)
-    _require_current(results, inputs["key_files"])
+    scored = [read_table(path).attrs for path in inputs["scores"]]
+    results = _results(inputs, scored, tables, checks, classifier_check, markers, selected)
+    conversions = [*scored, *(table.attrs for table in tables.values())]
+    _require_current(results, inputs["key_files"], conversions, markers[-1]["checkpoints"])
     sessions = markers[-1]["sessions"]
 
     rows = {path: row for row, path in enumerate(stores[shown].paths)}
@@ -141,7 +143,7 @@ def _history(path):
     }
 
 
-def _results(inputs, tables, checks, classifier_check, markers, selected):
+def _results(inputs, scored, tables, checks, classifier_check, markers, selected):
     """(what of, the record of what made it) for each result, in the order of the chain."""
     results = [
         *((index["split"], index) for index in (read_table(path).attrs for path in inputs["indexes"])),
@@ -149,7 +151,7 @@ def _results(inputs, tables, checks, classifier_check, markers, selected):
         *(("", read_json(path)) for path in inputs["classifier_fit"]),
         ("", classifier_check),
         *((f"up to step {marker['end']}", marker) for marker in markers),
-        *((f"step {made['step']}, to choose", made) for made in (read_table(path).attrs for path in inputs["scores"])),
+        *((f"step {made['step']}, to choose", made) for made in scored),
         ("", selected),
         *((f"{split}, {kind}", table.attrs) for (split, kind), table in tables.items()),
     ]
@@ -166,17 +168,20 @@ def _stages(results, sessions):
             sessions = []
 
 
-def _require_current(results, key_files):
-    """Stop where a result was made from other settings than those of now.
+def _require_current(results, key_files, conversions, checkpoints):
+    """Stop where a result was made from other settings than those of now, or of another checkpoint.
 
     That takes two changes at once, the first of which hides the second's
     reason to run again, and a kill in between (docs/what-runs-again.md).
     """
     current = {digest_of(read_json(path)) for path in key_files}
-    stale = sorted({record["stage"] for _, record in results if not current.issuperset(record["keys"])})
+    stale = {record["stage"] for _, record in results if not current.issuperset(record["keys"])}
+    for made in conversions:
+        if made["checkpoint_digest"] != checkpoints[str(made["step"])]["sha256"]:
+            stale.add(made["provenance"]["stage"])
     if stale:
         raise QuacError(
-            f"results of {', '.join(stale)} were made from other settings than those of now; "
+            f"results of {', '.join(sorted(stale))} were made from other settings than those of now; "
             "run the same command again: they will be made anew"
         )
 

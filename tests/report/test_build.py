@@ -26,4 +26,12 @@ def test_rendering_again_gives_the_same_file(finished):
 def test_results_of_other_settings_are_not_reported(tmp_path):
     (tmp_path / "key.json").write_text('{"a": 1}')
     with pytest.raises(QuacError, match=r"results of train were made from other settings .*; run the same"):
-        _require_current([("", {"stage": "train", "keys": ["0123"]})], [tmp_path / "key.json"])
+        _require_current([("", {"stage": "train", "keys": ["0123"]})], [tmp_path / "key.json"], [], {})
+
+
+def test_results_of_another_checkpoint_are_not_reported():
+    checkpoints = {"2": {"sha256": "a"}, "4": {"sha256": "b"}}
+    made = [{"step": step, "checkpoint_digest": "a", "provenance": {"stage": "convert"}} for step in (2, 4)]
+    _require_current([], [], made[:1], checkpoints)
+    with pytest.raises(QuacError, match="results of convert were made from other settings"):
+        _require_current([], [], made, checkpoints)

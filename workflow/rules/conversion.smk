@@ -1,13 +1,20 @@
 rule convert:
     input:
-        every_checkpoint,
-        selected="{root}/selection/selected.json",
-        classifier=classifier_file,
-        store=in_data("{split}.store"),
-        index=in_data("{split}.parquet"),
-        reference_store=references(".store"),
-        reference_index=references(".parquet"),
-        key=key_of("conversion_{split}"),
+        unpack(
+            gated(
+                "{root}/conversion/{split}/{kind}.parquet",
+                {
+                    "selected": in_run("selection/selected.json"),
+                    "classifier": classifier_file,
+                    "store": in_data("{split}.store"),
+                    "index": in_data("{split}.parquet"),
+                    "reference_store": references(".store"),
+                    "reference_index": references(".parquet"),
+                    "key": key_of("conversion_{split}"),
+                },
+                gates=[every_step("{root}/checkpoints/{step}_nets_ema.ckpt")],
+            )
+        ),
     output:
         table="{root}/conversion/{split}/{kind}.parquet",
         images=directory("{root}/generated_images/{split}/{kind}"),

@@ -37,9 +37,13 @@ rule check_splits:
 
 rule store_images:
     input:
-        index="{data}/{split}.parquet",
-        key=key_of("store"),
-        checks=data_gate,
+        unpack(
+            gated(
+                "{data}/{split}.store",
+                {"index": in_data("{split}.parquet"), "key": key_of("store")},
+                gates=[in_run("data/checks.json")],
+            )
+        ),
     output:
         "{data}/{split}.store",
     log:

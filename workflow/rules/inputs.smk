@@ -1,14 +1,19 @@
 # Input functions: which files a job takes.
 
 
+def in_run(name):
+    """Input function: a file below the run's root; wildcards are filled in."""
+    return lambda wc: f"{root_of(wc)}/{name.format(**dict(wc.items()))}"
+
+
 def key_of(stage):
-    """Input function: the key file of a stage; `{split}` is filled in."""
-    return lambda wc: f"{root_of(wc)}/keys/{stage.format(**dict(wc.items()))}.json"
+    """Input function: the key file of a stage; wildcards are filled in."""
+    return in_run(f"keys/{stage}.json")
 
 
 def in_data(name):
     """Input function: a file of the run's prepared data; wildcards are filled in."""
-    return lambda wc: f"{root_of(wc)}/data/{name.format(**dict(wc.items()))}"
+    return in_run(f"data/{name}")
 
 
 def every_split(ending):
@@ -37,12 +42,36 @@ def classifier_record(wc):
     return [] if given else [f"{root_of(wc)}/classifier/fit.json"]
 
 
-def data_gate(wc):
-    return ancient(f"{root_of(wc)}/data/checks.json")
+def gated(output, inputs, gates):
+    """Input function, for `unpack`: the inputs of a stage ({name: input function}), and gates before it.
+
+    A gate must exist first, but its change is no reason to run again: `ancient`.
+    Only, while the stage that makes a gate has to run, Snakemake does not ask
+    the stage behind it for reasons of its own. So where there is one, its
+    `output` missing or older than an input, the gate is an input like others.
+    """
+
+    def find(wc):
+        found = {name: function(wc) for name, function in inputs.items()}
+        before = [path for function in gates for path in as_list(function(wc))]
+        made = time_of(output.format(**dict(wc.items())))
+        plain = [path for files in found.values() for path in as_list(files) if not is_flagged(path, "ancient")]
+        current = made and all(time_of(path) <= made for path in plain)
+        return {**found, "gates": [ancient(path) for path in before] if current else before}
+
+    return find
 
 
-def classifier_gate(wc):
-    return ancient(f"{root_of(wc)}/classifier/check.json")
+def as_list(files):
+    return [files] if isinstance(files, str) else files
+
+
+def time_of(path):
+    """When a file was written, in nanoseconds; 0 where there is none."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def rule_made_source(wc):
@@ -51,26 +80,26 @@ def rule_made_source(wc):
 
 
 def previous_segment(wc):
-    """The marker of the segment before; a gate only, since the keys tell when a segment must be trained again."""
+    """The marker of the segment before."""
     before = [end for end in SEGMENTS[wc.root] if end < int(wc.end)]
-    return [ancient(f"{wc.root}/training/{before[-1]:06d}.json")] if before else []
+    return [f"{wc.root}/training/{before[-1]:06d}.json"] if before else []
 
 
 def segment_of(wc):
-    """The marker of the segment in which a step was trained. A gate: it changes when the training gets longer."""
+    """The marker of the segment in which a step was trained."""
     if int(wc.step) not in RUNS[wc.root].steps:
         raise WorkflowError(f"step {int(wc.step)} is not saved: saved are {RUNS[wc.root].steps} (run.save_every)")
     end = next(end for end in SEGMENTS[wc.root] if end >= int(wc.step))
-    return ancient(f"{wc.root}/training/{end:06d}.json")
+    return f"{wc.root}/training/{end:06d}.json"
+
+
+def every_marker(wc):
+    return [f"{root_of(wc)}/training/{end:06d}.json" for end in SEGMENTS[root_of(wc)]]
 
 
 def every_step(pattern):
     """Input function: a file of each saved step."""
     return lambda wc: [pattern.format(root=root_of(wc), step=f"{step:06d}") for step in run_of(wc).steps]
-
-
-def every_checkpoint(wc):
-    return [ancient(path) for path in every_step("{root}/checkpoints/{step}_nets_ema.ckpt")(wc)]
 
 
 def conversions(pattern):

@@ -1,13 +1,20 @@
 rule score_checkpoint:
     input:
-        checkpoint="{root}/checkpoints/{step}_nets_ema.ckpt",
-        classifier=classifier_file,
-        store=in_data("validation.store"),
-        index=in_data("validation.parquet"),
-        reference_store=references(".store"),
-        reference_index=references(".parquet"),
-        key=key_of("conversion_validation"),
-        classifier_check=classifier_gate,
+        unpack(
+            gated(
+                "{root}/selection/{step}.parquet",
+                {
+                    "checkpoint": in_run("checkpoints/{step}_nets_ema.ckpt"),
+                    "classifier": classifier_file,
+                    "store": in_data("validation.store"),
+                    "index": in_data("validation.parquet"),
+                    "reference_store": references(".store"),
+                    "reference_index": references(".parquet"),
+                    "key": key_of("conversion_validation"),
+                },
+                gates=[in_run("classifier/check.json")],
+            )
+        ),
     output:
         "{root}/selection/{step}.parquet",
     log:
@@ -33,6 +40,7 @@ rule select_checkpoint:
         scores=every_step("{root}/selection/{step}.parquet"),
         index=in_data("validation.parquet"),
         key=key_of("select"),
+        markers=every_marker,  # what is trained further has other checkpoints to choose from
     output:
         selected="{root}/selection/selected.json",
         scores="{root}/selection/scores.csv",

@@ -2,17 +2,23 @@
 # work of an earlier setting is found again when it returns.
 
 
+# What is trained; how far is in `schedule`.
+TRAINING = {"store": in_data("train.store"), "index": in_data("train.parquet"), "key": key_of("train")}
+
+
 rule train:
     input:
-        previous_segment,
-        store=in_data("train.store"),
-        index=in_data("train.parquet"),
-        key=key_of("train"),
-        schedule=key_of("schedule_{end}"),
-        checks=data_gate,
-        classifier_check=classifier_gate,
+        unpack(
+            gated(
+                "{root}/training/{end}_history.csv",
+                {**TRAINING, "schedule": key_of("schedule_{end}")},
+                gates=[previous_segment, in_run("data/checks.json"), in_run("classifier/check.json")],
+            )
+        ),
     output:
-        marker="{root}/training/{end}.json",
+        # `update`: Snakemake deletes other outputs before a stage starts, and a gate that is missing after a kill, or after
+        # a failure, would be none: all that is published and scored would be done again.
+        marker=update("{root}/training/{end}.json"),
         history="{root}/training/{end}_history.csv",
     log:
         "{root}/logs/train_{end}.log",
@@ -36,13 +42,10 @@ rule train:
 # Runs again when what is trained changes, not when only the training gets longer.
 rule publish_checkpoint:
     input:
-        store=in_data("train.store"),
-        index=in_data("train.parquet"),
-        key=key_of("train"),
-        marker=segment_of,
+        unpack(gated("{root}/checkpoints/{step}_nets_ema.ckpt", TRAINING, gates=[segment_of])),
     output:
         "{root}/checkpoints/{step}_nets_ema.ckpt",
     log:
         "{root}/logs/publish_{step}.log",
     shell:
-        "quac publish --marker {input.marker:q} --step {wildcards.step} --out {output:q} --log-file {log:q}"
+        "quac publish --marker {input.gates:q} --step {wildcards.step} --out {output:q} --log-file {log:q}"
