@@ -3,7 +3,7 @@ PYTHON ?= python3
 CORES ?= $(shell nproc)
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint bench docs
+.PHONY: demo test test-slow lint bench bench-data docs
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1
@@ -23,6 +23,9 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/demo.py
+
+bench-data: .venv/installed
+	$(BIN)/python benchmarks/data.py
 
 docs: .venv/installed
 	$(BIN)/python -m quac.reference > config/README.md

@@ -9,6 +9,7 @@ import errno
 import functools
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,14 +21,14 @@ from quac.console import log, start_log
 from quac.errors import QuacError
 from quac.files import digest_of, digest_of_file, read_json, write_json, write_text
 from quac.provenance import Provenance
-from quac.settings import read_settings
+from quac.settings import as_dict, read_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 Key = Annotated[Path, typer.Option(help="Key file: the settings of the stage.")]
 Out = Annotated[Path, typer.Option(help="File to write.")]
 Log = Annotated[Path | None, typer.Option(help="File for the messages.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; default: all cores.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads, or processes that decode; default: all cores.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 StoreFile = Annotated[Path, typer.Option(help="Pixels of a split.")]
 IndexFile = Annotated[Path, typer.Option(help="Index of a split.")]
@@ -108,15 +109,67 @@ def demo_data(
 
 
 @stage
+def split(
+    source: Annotated[str, typer.Argument(help="Folder of class folders, or a manifest: CSV, JSON or YAML.")],
+    out: Annotated[Path, typer.Option(help="Folder for train.csv, validation.csv and test.csv.")],
+    train: Annotated[float, typer.Option(min=0, max=1, help="Share of the training split.")] = 0.7,
+    validation: Annotated[float, typer.Option(min=0, max=1, help="Share of the validation split.")] = 0.15,
+    test: Annotated[float, typer.Option(min=0, max=1, help="Share of the test split; 0: none.")] = 0.15,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed gives another split.")] = 0,
+    group_by: Annotated[str | None, typer.Option(help="Regular expression: a path's group is what it matches.")] = None,
+    group_column: Annotated[str | None, typer.Option(help="Or the manifest's column of groups.")] = None,
+    threads: Threads = None,
+    log_file: Log = None,
+):
+    """Split images by class, groups and near duplicates together; write lists of them, copy nothing."""
+    from quac.config import Checks, Data, SplitMaker
+
+    if group_by is not None and group_column is not None:
+        raise QuacError("--group-by, --group-column: give one of them")
+    maker = SplitMaker(
+        source=source,
+        train=train,
+        validation=validation,
+        test=test,
+        seed=seed,
+        group_by=group_by,
+        group_column=group_column,
+    )
+    _write_splits(maker, None, Data(), Checks().near_duplicate_distance, out, threads)
+
+
+@stage
+def split_images(key: Key, out: Out, threads: Threads = None, log_file: Log = None):
+    """Split the images of a source, for the workflow."""
+    settings = read_settings(key)
+    _write_splits(settings, settings.classes, settings.reading, settings.distance, out, threads)
+
+
+def _write_splits(maker, classes, reading, distance, out, threads):
+    from quac.data.index import build_index
+    from quac.data.sources import list_source
+    from quac.data.split import SPLITS, make_splits, write_manifests
+
+    listing = list_source(maker.source, None, classes=classes)
+    index, _ = build_index(listing, reading, threads or os.cpu_count())
+    images, splits = make_splits(listing, index, maker, distance)
+    write_manifests(out, listing.base, images, splits)
+    for name in SPLITS:
+        log.info("%s: %d images", out / f"{name}.csv", splits.count(name))
+
+
+@stage
 def index(key: Key, out: Out, threads: Threads = None, log_file: Log = None):
     """List the images of a split, with their sizes and digests."""
     from quac.data.index import build_index
+    from quac.data.sources import list_source
     from quac.tables import write_table
 
     provenance, settings = Provenance("index", key), read_settings(key)
-    table, facts = build_index(settings.source, settings.classes, threads or 1)
+    listing = list_source(as_dict(settings.source), settings.split, settings.layout, settings.classes)
+    table, facts = build_index(listing, settings.reading, threads or 1)
     write_table(out, table, split=settings.split, **facts, provenance=provenance.record())
-    log.info("%s: %d images of %d classes", settings.source, len(table), len(facts["classes"]))
+    log.info("%s: %d images of %d classes", listing.source, len(table), len(listing.classes))
 
 
 @stage
@@ -127,13 +180,15 @@ def check_splits(
     log_file: Log = None,
 ):
     """Check that the data is fit for training; list every finding."""
-    from quac.data.checks import check_splits, describe, summary
+    from quac.data.checks import check_splits, summary
+    from quac.data.findings import describe
     from quac.tables import read_table
 
     provenance, settings = Provenance("check_splits", key), read_settings(key)
     tables = [read_table(path) for path in index]
     indexes = {table.attrs["split"]: table for table in tables}
-    findings = check_splits(indexes, settings.num_domains)
+    settings.severity = as_dict(settings.severity)
+    findings = check_splits(indexes, settings)
     errors = sum(finding["severity"] == "error" for finding in findings)
     log.debug("%s", describe(findings, limit=None))
     if errors:
@@ -150,7 +205,7 @@ def store(key: Key, index: IndexFile, out: Out, threads: Threads = None, log_fil
     from quac.tables import read_table
 
     settings = read_settings(key)
-    build_store(out, read_table(index), settings.img_size, settings.channels, threads or 1)
+    build_store(out, read_table(index), settings, threads or 1)
 
 
 @stage
@@ -231,7 +286,7 @@ def train(
     states: Annotated[Path, typer.Option(help="Folder of the training states; each setting has its own in it.")],
     marker: Annotated[Path, typer.Option(help="JSON file that says where the checkpoints lie.")],
     history: Annotated[Path, typer.Option(help="CSV file for the losses.")],
-    runtime: Annotated[str, typer.Option(help="JSON: log_every, state_every, log_type, log.")],
+    runtime: Annotated[str, typer.Option(help="JSON: log_every, state_every, device_cache, log_type, log.")],
     threads: Threads = None,
     device: Device = "auto",
     log_file: Log = None,
@@ -251,6 +306,7 @@ def train(
 
     provenance, settings, extent = Provenance("train", key, schedule), read_settings(key), read_settings(schedule)
     options, images = SimpleNamespace(**json.loads(runtime)), Store.open(store, index)
+    settings.data.sampling, settings.data.device_cache = as_dict(settings.data.sampling), options.device_cache
     identity = read_json(key)["settings"]
     run_id = digest_of({"settings": identity, "data": content_digest(read_table(index))})[:16]
     plan = SimpleNamespace(

@@ -15,6 +15,30 @@ KINDS = ("latent", "reference")
 Positive = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Byte = Annotated[int, Field(ge=0, le=255)]
+
+
+# Of what the checks of the data may find, unless the config says otherwise.
+SEVERITIES = {
+    "one-class": "error",
+    "class-missing": "error",
+    "num-domains": "error",
+    "class-names-alike": "error",
+    "too-few": "error",
+    "imbalance": "warning",
+    "unreadable": "error",
+    "identical-across-splits": "error",
+    "identical-across-classes": "error",
+    "near-duplicate-across-splits": "warning",
+    "group-across-splits": "error",
+    "blank": "warning",
+    "mixed-modes": "warning",
+    "mixed-bit-depths": "warning",
+    "mixed-sizes": "warning",
+    "distorted": "warning",
+    "histogram-shift": "warning",
+    "stray-files": "warning",
+}
 
 
 class Section(BaseModel):
@@ -30,10 +54,25 @@ class Augment(Section):
 
     hflip: Probability = key(0.0, "Probability of a flip from left to right.")
     vflip: Probability = key(0.0, "Probability of a flip from top to bottom.")
+    rot90: Probability = key(0.0, "Probability of a turn by 90, 180 or 270 degrees.")
+    crop_probability: Probability = key(
+        0.0, "Probability of a crop (80 to 100 % of the area), resized to the full size."
+    )
+
+
+class WeightedFolder(Section):
+    """A folder of images of one class."""
+
+    path: str = key(..., "Folder; deeper folders belong to it.")
+    weight: Annotated[float, Field(gt=0)] = key(1.0, "Share of the class's draws, beside its other folders.")
 
 
 _MEANING = {
-    "source": "Folder that holds one folder of images per class.",
+    "source": (
+        "Folder that holds one folder of images per class, or a manifest: a CSV, JSON or YAML list with `path`, "
+        "`class`, and if need be `split`, `group`, `mask`."
+    ),
+    "sources": "Instead of `source`: `{class: [{path: folder, weight: 1}]}`, several folders per class.",
     "img_size": "Side, in pixels, to which images are resized: a power of two from 32.",
     "batch_size": "Images per training step.",
     "num_workers": "Threads that decode images.",
@@ -47,7 +86,7 @@ _MEANING = {
         "Folder of the reference images, the `source` of one of the splits; left out, the training split's, "
         "which is also the only choice while training."
     ),
-    "rand_crop_prob": "Training: probability of a random crop (80 to 100 % of the area), resized to the full size.",
+    "rand_crop_prob": "QuAC's spelling of `augment.crop_probability`.",
 }
 
 
@@ -56,9 +95,10 @@ def data_key(name, default=None):
 
 
 class Split(Section):
-    """As `data`, but for `classes`, `augment` and what concerns the training; what is left out is taken from there."""
+    """Where a split's images are, and how they are shown to the networks; what is left out is taken from `data`."""
 
-    source: str = data_key("source", ...)
+    source: str | None = data_key("source")
+    sources: dict[str, Annotated[list[WeightedFolder], Field(min_length=1)]] | None = data_key("sources")
     img_size: int | None = data_key("img_size")
     batch_size: Positive | None = data_key("batch_size")
     num_workers: Positive | None = data_key("num_workers")
@@ -71,6 +111,13 @@ class Split(Section):
     reference: str | None = data_key("reference")
     rand_crop_prob: Probability | None = data_key("rand_crop_prob")
 
+    @property
+    def origin(self):
+        """What `quac.data.sources.list_source` takes: a path, or {class: list of {path, weight}}."""
+        if self.sources is None:
+            return self.source
+        return {name: [folder.model_dump() for folder in folders] for name, folders in self.sources.items()}
+
 
 class Data(Split):
     """The training images, and how all images are read."""
@@ -80,9 +127,59 @@ class Data(Split):
     num_workers: Positive = data_key("num_workers", 4)
     scale: float = data_key("scale", 2.0)
     shift: float = data_key("shift", -1.0)
-    rand_crop_prob: Probability = data_key("rand_crop_prob", 0.0)
+    layout: Literal["split_first", "class_first"] = key(
+        "split_first",
+        "Of source folders. `split_first`: `<source>/<class>/`. `class_first`: `<source>/<class>/*` is for training, "
+        "`<source>/<class>/test/` (or `validation/`, if there is one) for validation; the splits share one source.",
+    )
+    sampling: Literal["balanced", "natural"] | dict[str, Weight] = key(
+        "balanced",
+        "Training: `balanced` draws every class as often, `natural` by its number of images; or `{class: weight}`.",
+    )
+    range: tuple[float, float] | None = key(
+        None,
+        "Lowest and highest value of the whole data set, which become 0 and 1. Left out: the range of the file's "
+        "8 or 16 bits. Files of other depths need it.",
+    )
+    background: tuple[Byte, Byte, Byte] = key(
+        (255, 255, 255), "Red, green and blue (0 to 255) behind transparent pixels."
+    )
+    page: Annotated[int, Field(ge=0)] | None = key(
+        None, "Which page of a file that has several, from 0. Left out: such a file is an error."
+    )
+    max_pixels: Positive = key(2**27, "Largest number of pixels of an image.")
+    device_cache: Literal["auto", "always", "never"] = key(
+        "auto", "Whether the training images live on the device; `auto`: on a GPU, where they fit."
+    )
     classes: list[str] | None = key(None, "Class folders to use, in this order. Left out: all, sorted by name.")
     augment: Augment = Augment()
+
+
+class Checks(Section):
+    """The checks of the data; `docs/your-own-data.md` lists the codes of their findings."""
+
+    severity: dict[str, Literal["error", "warning", "ignore"]] = key(
+        {}, "`{code: error|warning|ignore}` of a finding, where it is to be another than usual."
+    )
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=10)] = key(
+        4, "Bits of 64 in which the perceptual hashes of two images differ at most, for near duplicates."
+    )
+
+
+class SplitMaker(Section):
+    """Splits made of one source; instead of a `source` for each. Writes lists, copies nothing."""
+
+    source: str = key(..., "Folder of class folders, or a manifest, of all images.")
+    train: Probability = key(0.7, "Share of the training split.")
+    validation: Probability = key(0.15, "Share of the validation split.")
+    test: Probability = key(0.15, "Share of the test split; 0: none.")
+    seed: Annotated[int, Field(ge=0)] = key(0, "Another seed gives another split.")
+    group_by: str | None = key(
+        None,
+        "Regular expression; images whose paths match it alike (the first group, or all) are of one group (patient, "
+        "slide, plate, film), which stays in one split.",
+    )
+    group_column: str | None = key(None, "Or the column of the manifest that names the group.")
 
 
 class Model(Section):
@@ -199,9 +296,11 @@ class Report(Section):
 class Config(Section):
     """A run. Layers: these defaults < `--configfile` files, left to right < `--config`."""
 
-    data: Data
-    validation_data: Split
+    data: Data = Data()
+    validation_data: Split = Split()
     test_data: Split | None = None
+    split: SplitMaker | None = None
+    checks: Checks = Checks()
     model: Model = Model()
     solver: Solver
     validation_config: Judge = Judge()

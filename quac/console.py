@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 log = logging.getLogger("quac")
+tqdm.monitor_interval = 0  # its thread would be alive where processes are forked
 
 
 class _Screen(logging.Handler):

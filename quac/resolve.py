@@ -4,7 +4,7 @@ import difflib
 
 from pydantic import ValidationError
 
-from quac.config import Config, known_keys
+from quac.config import SEVERITIES, Config, Split, known_keys
 from quac.errors import QuacError, listing
 
 
@@ -43,16 +43,18 @@ _ONE_FOR_ALL = ("img_size", "channels", "scale", "shift")
 
 
 def _fill_in(config, faults):
-    data = _read_split(config.data, "data", faults)
-    data["channels"] = data["channels"] or 3
-    if fault := image_size_fault(data["img_size"]):
-        faults.append(f"data.img_size: {fault}")
+    data = _read_data(config.data, faults)
     splits = {"data": data}
     for name in ("validation_data", "test_data"):
         section = getattr(config, name)
+        if section is None and name == "test_data" and config.split and config.split.test:
+            section = Split()
         if section is not None:
             splits[name] = _as_data(_read_split(section, name, faults), data, name, faults)
+    _fill_in_sources(splits, config, faults)
     _check_references(splits, faults)
+    if unknown := sorted(config.checks.severity.keys() - SEVERITIES.keys()):
+        faults.append(f"checks.severity: {', '.join(unknown)}: no such finding; there are {', '.join(SEVERITIES)}")
     if not config.solver.root_dir or any(mark in config.solver.root_dir for mark in "{}\n"):
         faults.append("solver.root_dir: must be a path without braces and line breaks")
     filled = {
@@ -64,6 +66,51 @@ def _fill_in(config, faults):
         split["grayscale"], split["rgb"] = split["channels"] == 1, split["channels"] == 3
         del split["channels"]
     return config if faults else Config.model_validate(config.model_dump() | filled)
+
+
+def _read_data(section, faults):
+    data = _read_split(section, "data", faults)
+    data["channels"] = data["channels"] or 3
+    if fault := image_size_fault(data["img_size"]):
+        faults.append(f"data.img_size: {fault}")
+    if data["range"] and data["range"][0] >= data["range"][1]:
+        faults.append("data.range: the lowest value comes first, and is below the highest")
+    if (crop := data["rand_crop_prob"]) is not None:
+        if "crop_probability" in section.augment.model_fields_set and data["augment"]["crop_probability"] != crop:
+            faults.append("data.rand_crop_prob: says the same as data.augment.crop_probability; give one of them")
+        data["augment"] = {**data["augment"], "crop_probability": crop}
+        data["rand_crop_prob"] = None
+    if isinstance(data["sampling"], dict):
+        if section.classes and set(section.classes) != data["sampling"].keys():
+            faults.append("data.sampling: give a weight for each of data.classes")
+        if not any(data["sampling"].values()):
+            faults.append("data.sampling: some class must have a weight above 0")
+    return data
+
+
+def _fill_in_sources(splits, config, faults):
+    """Each split's source: as given, or the list that the split maker writes."""
+    if config.split is None:
+        for name, split in splits.items():
+            if (split["source"] is None) == (split["sources"] is None):
+                what = "is missing; it has no default" if split["source"] is None else "is given, and sources as well"
+                faults.append(f"{name}.source: {what}: give source, or sources, or a section `split` for all")
+        return
+    shares = {"data": config.split.train, "validation_data": config.split.validation, "test_data": config.split.test}
+    if abs(sum(shares.values()) - 1) > 1e-6 or not (config.split.train and config.split.validation):
+        faults.append("split: train, validation and test are shares that add up to 1; train and validation are above 0")
+    if config.split.group_by is not None and config.split.group_column is not None:
+        faults.append("split.group_by: give it or split.group_column, not both")
+    for name, split in splits.items():
+        path = f"{config.solver.root_dir}/data/split/{_LISTS[name]}.csv"
+        if split["sources"] is not None or split["source"] not in (None, path):
+            faults.append(f"{name}.source: is given, but the section `split` makes the splits; leave one of them out")
+        if not shares[name]:
+            faults.append(f"{name}: is given, but split.{_LISTS[name]} is 0; leave it out, or give it a share")
+        split["source"] = path
+
+
+_LISTS = {"data": "train", "validation_data": "validation", "test_data": "test"}
 
 
 def _read_split(section, name, faults):
@@ -91,7 +138,7 @@ def _as_data(split, data, name, faults):
                 f"{name}: {shared} is {split[shared]}, but {data[shared]} in data; "
                 "all splits must be read alike: leave it out here"
             )
-    of_each = ("source", "reference")
+    of_each = ("source", "sources", "reference")
     return {key: data[key] if value is None and key not in of_each else value for key, value in split.items()}
 
 
@@ -132,7 +179,7 @@ def _fill_in_judge(judge, data, faults):
 
 
 def _check_references(splits, faults):
-    sources = {split["source"]: name for name, split in splits.items()}
+    sources = [split["source"] for split in splits.values() if split["source"]]
     if splits["data"]["reference"] not in (None, splits["data"]["source"]):
         faults.append("data.reference: training draws its references from data.source; leave it out")
     for name, split in splits.items():

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 from quac.errors import QuacError
 
 # Of the sections, what the training does not depend on.
-_OF_DATA = {"img_size", "batch_size", "scale", "shift", "rand_crop_prob", "augment"}
+_OF_DATA = {"img_size", "batch_size", "scale", "shift", "augment", "sampling"}
+_READING = {"range", "background", "page", "max_pixels"}
 _RANGE = {"scale", "shift"}
 _NETWORKS = {"num_domains"}  # counted in the data; the rest of `model` decides
 
@@ -23,8 +24,8 @@ def stage_settings(config, stage):
 
     Args:
         config: a resolved Config.
-        stage: `config`, `index_<split>`, `checks`, `store`, `classifier`, `check`, `train`, `schedule_<last step of a
-            segment>`, `conversion_<split>` or `select`.
+        stage: `config`, `split`, `index_<split>`, `checks`, `store`, `classifier`, `check`, `train`,
+            `schedule_<last step of a segment>`, `conversion_<split>` or `select`.
     """
     name, _, part = stage.partition("_")
     return _STAGES[name](config, part)
@@ -39,16 +40,48 @@ def read_settings(path):
         raise QuacError(f"{path}: is no key file ({error}); delete it and run the same command again") from None
 
 
+def as_dict(settings):
+    """A section whose names are the user's own, as a dict again; other values as they are."""
+    if isinstance(settings, SimpleNamespace):
+        return {name: as_dict(value) for name, value in vars(settings).items()}
+    return [as_dict(value) for value in settings] if isinstance(settings, list) else settings
+
+
+def _split(config, _):
+    return {**config.split.model_dump(), **_listing(config), **_reading(config), "distance": _distance(config)}
+
+
 def _index(config, split):
-    return {"split": split, "source": config.splits[split].source, "classes": config.data.classes}
+    return {"split": split, "source": config.splits[split].origin, **_listing(config), **_reading(config)}
 
 
 def _checks(config, _):
-    return {"num_domains": config.model.num_domains, "splits": list(config.splits)}
+    return {
+        "num_domains": config.model.num_domains,
+        "splits": list(config.splits),
+        "severity": config.checks.severity,
+        "near_duplicate_distance": _distance(config),
+        "img_size": config.data.img_size,
+        "squares": True,
+    }
 
 
 def _store(config, _):
-    return {"img_size": config.data.img_size, "channels": config.model.input_dim}
+    return {"img_size": config.data.img_size, "channels": config.model.input_dim, **_reading(config)}
+
+
+def _listing(config):
+    """Which images there are."""
+    return {"layout": config.data.layout, "classes": config.data.classes}
+
+
+def _reading(config):
+    """How a file becomes pixels."""
+    return {"reading": config.data.model_dump(include=_READING)}
+
+
+def _distance(config):
+    return config.checks.near_duplicate_distance
 
 
 def _classifier(config, _):
@@ -68,7 +101,7 @@ def _check(config, _):
 
 def _train(config, _):
     return {
-        "data": config.data.model_dump(include=_OF_DATA),
+        "data": {**config.data.model_dump(include=_OF_DATA), **_reading(config)},
         "model": config.model.model_dump(exclude=_NETWORKS),
         "solver": config.solver.model_dump(exclude={"root_dir"}),
         "loss": config.loss.model_dump(),
@@ -112,6 +145,7 @@ def _config(config, _):
 
 _STAGES = {
     "config": _config,
+    "split": _split,
     "index": _index,
     "checks": _checks,
     "store": _store,

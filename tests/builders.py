@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 
 from quac.data.index import build_index
+from quac.data.sources import list_source
 from quac.data.store import Store, build_store
 from quac.resolve import resolve
 from quac.tables import read_table, write_table
@@ -45,13 +46,31 @@ def write_splits(folder, classes=("across", "along"), counts=SPLITS):
         write_images(Path(folder) / split, dict.fromkeys(classes, count), seed)
 
 
+def reading(**options):
+    """How files become pixels, as a key file says it."""
+    return SimpleNamespace(
+        **{"range": None, "background": (255, 255, 255), "page": None, "max_pixels": 10**8, **options}
+    )
+
+
+def make_index(path, source, **options):
+    """Write the index of a source; returns it as it is read again."""
+    index, facts = build_index(list_source(str(source), "train"), reading(**options))
+    write_table(path, index, split="train", **facts)
+    return read_table(path)
+
+
+def storing(size=32, channels=1, **options):
+    """The settings of a store."""
+    return SimpleNamespace(img_size=size, channels=channels, reading=reading(**options))
+
+
 def make_store(folder, counts, size=32, channels=1, seed=0):
     """Images, their index and their store; returns the open Store."""
     folder = Path(folder)
     write_images(folder / "images", counts, seed)
-    index, facts = build_index(str(folder / "images"))
-    write_table(folder / "index.parquet", index, **facts)
-    build_store(folder / "pixels.store", read_table(folder / "index.parquet"), size, channels)
+    index = make_index(folder / "index.parquet", folder / "images")
+    build_store(folder / "pixels.store", index, storing(size, channels))
     return Store.open(folder / "pixels.store", folder / "index.parquet")
 
 

@@ -106,6 +106,60 @@ def test_faults_name_the_key_and_the_remedy(sections, expected):
     assert expected in fault(raw(**sections))
 
 
+SPLIT = {"source": "all", "train": 0.8, "validation": 0.2, "test": 0}
+
+
+def test_a_split_maker_names_the_sources():
+    config = resolve({"split": {"source": "all"}, "solver": {"root_dir": "r"}})
+    assert [section.source for section in config.splits.values()] == [
+        f"r/data/split/{split}.csv" for split in ("train", "validation", "test")
+    ]
+    assert resolve(config.model_dump()) == config
+    assert list(resolve({"split": SPLIT, "solver": {"root_dir": "r"}}).splits) == ["train", "validation"]
+
+
+def test_folders_with_weights_are_a_source():
+    sources = {"cat": [{"path": "a", "weight": 4}, {"path": "b"}], "dog": [{"path": "c"}]}
+    config = resolve(raw(data={"sources": sources}))
+    assert config.data.origin["cat"] == [{"path": "a", "weight": 4.0}, {"path": "b", "weight": 1.0}]
+    assert resolve(config.model_dump()) == config
+
+
+def test_quacs_crops_are_ours():
+    config = resolve(raw(data={"source": "a", "rand_crop_prob": 0.5}))
+    assert (config.data.augment.crop_probability, config.data.rand_crop_prob) == (0.5, None)
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({"data": {}}, "data.source: is missing; it has no default: give source, or sources, or a section `split`"),
+        ({"data": {"source": "a", "sources": {"x": [{"path": "y"}]}}}, "data.source: is given, and sources as well"),
+        ({"data": {"source": "a", "range": [5, 5]}}, "data.range: the lowest value comes first"),
+        ({"data": {"source": "a", "background": [0, 0, 256]}}, "data.background.2: input should be less than or equal"),
+        ({"data": {"source": "a", "classes": ["x", "y"], "sampling": {"x": 1}}}, "data.sampling: give a weight for"),
+        ({"data": {"source": "a", "sampling": {"x": 0}}}, "data.sampling: some class must have a weight above 0"),
+        (
+            {"data": {"source": "a", "rand_crop_prob": 0.5, "augment": {"crop_probability": 0.4}}},
+            "data.rand_crop_prob: says the same as data.augment.crop_probability",
+        ),
+        ({"checks": {"severity": {"blnk": "ignore"}}}, "checks.severity: blnk: no such finding; there are one-class"),
+        ({"split": SPLIT}, "data.source: is given, but the section `split` makes the splits"),
+        ({"data": {}, "validation_data": {}, "split": SPLIT | {"train": 0.7}}, "shares that add up to 1"),
+        (
+            {"data": {}, "validation_data": {}, "split": SPLIT | {"group_by": "x", "group_column": "y"}},
+            "split.group_by: give it or split.group_column, not both",
+        ),
+        (
+            {"data": {}, "validation_data": {}, "test_data": {}, "split": SPLIT},
+            "test_data: is given, but split.test is 0",
+        ),
+    ],
+)
+def test_faults_of_sources_and_checks(sections, expected):
+    assert expected in fault(raw(**sections))
+
+
 def test_all_faults_at_once():
     text = fault(raw(loss={"lambda_cycle": 2, "lambda_sty": "x"}, runs={}))
     assert all(name in text for name in ("loss.lambda_cycle", "loss.lambda_sty", "runs"))

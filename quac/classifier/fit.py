@@ -37,7 +37,7 @@ def fit_classifier(store, settings, device):
     """
     torch.manual_seed(settings.seed)
     own = settings.classifier
-    network = SmallClassifier(store.pixels.shape[1], len(store.classes), own.width).to(device)
+    network = SmallClassifier(int(store.shapes[0][0]), len(store.classes), own.width).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=own.lr)
     steps = -(-len(store) // own.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, own.lr, total_steps=own.epochs * steps)

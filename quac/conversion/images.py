@@ -1,7 +1,8 @@
 """The generated images of a conversion, as files."""
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from itertools import repeat
+from pathlib import Path, PurePosixPath
 from threading import BoundedSemaphore
 
 import pandas as pd
@@ -23,14 +24,16 @@ class BestImages:
         self.folder, self.store = Path(folder), store
         self.pool, self.jobs = ThreadPoolExecutor(WRITERS), []
         self.room = BoundedSemaphore(WAITING)  # a disk slower than the networks must not fill the memory
-        names = pd.Series(output_path(path, "<target>") for path in store.paths)
+        classes = (store.classes[label] for label in store.labels)
+        names = pd.Series(map(output_path, store.paths, classes, repeat("<target>")))
         if len(twice := names[names.duplicated()]):
             raise QuacError(
                 f"{store.source}: two queries would be written to the same file, {twice.iloc[0]}; rename one of them"
             )
 
     def __call__(self, kind, row, target, pixels):
-        path = self.folder / output_path(self.store.paths[row], self.store.classes[target])
+        classes = self.store.classes
+        path = self.folder / output_path(self.store.paths[row], classes[self.store.labels[row]], classes[target])
         self.room.acquire()
         job = self.pool.submit(write_png, path, pixels)
         job.add_done_callback(lambda _: self.room.release())
@@ -46,7 +49,11 @@ class BestImages:
                 job.result()
 
 
-def output_path(query, target):
-    """`<source>/<name>` of a query -> `<source>/<target>/<name>` of its image: a PNG, whatever the query is."""
-    source, inside = query.split("/", 1)
+def output_path(query, source, target):
+    """Path of a query -> `<source>/<target>/<path in its class folder>` of its image: a PNG, whatever the query is.
+
+    The path in a list of images need not begin with its class; then all of it is kept, but for steps upwards.
+    """
+    parts = [part for part in PurePosixPath(query).parts if part not in ("/", "..")]
+    inside = "/".join(parts[1:] if parts[0] == source and len(parts) > 1 else parts)
     return f"{source}/{target}/{inside}" + ("" if inside.lower().endswith(".png") else ".png")

@@ -4,16 +4,20 @@ Every draw is a function of (seed, step), by a counter-based generator: a
 training that goes on draws what an undisturbed one would have drawn.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+
+from quac.data.augment import DRAWS, augment
+from quac.data.cache import DeviceCache, is_cached
+from quac.data.draws import ImageDraws
 
 
 def to_range(pixels, scale, shift):
-    """uint8 [0, 255] -> float32 `scale * [0, 1] + shift`, the networks' range."""
-    return pixels.float().div_(255).mul_(scale).add_(shift)
+    """uint8 or uint16, spanning [0, 1] -> float32 `scale * [0, 1] + shift`, the networks' range."""
+    return pixels.float().div_(torch.iinfo(pixels.dtype).max).mul_(scale).add_(shift)
 
 
 def to_uint8(images, scale, shift):
@@ -23,10 +27,17 @@ def to_uint8(images, scale, shift):
 
 def load(store, rows, device, scale, shift):
     """Rows of a store -> float32 tensor (rows, channels, size, size) on the device, in the networks' range."""
-    pixels = torch.from_numpy(store.pixels[rows])
-    if device.type == "cuda":
-        pixels = pixels.pin_memory()
-    return to_range(pixels.to(device, non_blocking=True), scale, shift)
+    return to_range(_to_device(_pinned(store.images(rows), device), device), scale, shift)
+
+
+def _pinned(array, device):
+    """A tensor of an array, in memory from which a GPU copies while the CPU goes on."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory() if device.type == "cuda" else tensor
+
+
+def _to_device(tensor, device):
+    return tensor.to(device, non_blocking=True)
 
 
 @dataclass(frozen=True)
@@ -45,78 +56,60 @@ class TrainingBatch:
 class TrainingBatches:
     """`batches[step]` is the batch of a step.
 
-    Classes are drawn uniformly, so that a small class counts as much as a
-    large one; then an image of the class, with replacement. The target class
-    is that of a reference image drawn likewise; it may be the image's own.
+    First a class is drawn, by `data.sampling`; then an image of the class,
+    with replacement, by the weights of its source. The target class is that of
+    a reference image drawn likewise; it may be the image's own.
+
+    The pixels are gathered on the device, where `data.device_cache` says so;
+    otherwise from the memory map, and for a GPU one step ahead, in a thread.
     """
 
     def __init__(self, store, data, latent_dim, seed, device, pairs=False):
         """`data` is a config's `data` section; `pairs` asks for the second references and latents."""
         self.store, self.data, self.latent_dim, self.device, self.pairs = store, data, latent_dim, device, pairs
         self.seed = seed
-        members = [store.rows_of(label) for label in range(len(store.classes))]
-        self.rows, self.counts = np.concatenate(members), np.array([len(rows) for rows in members])
-        self.first = np.cumsum(self.counts) - self.counts  # where each class begins in `rows`
+        self.draw = ImageDraws(store, data.sampling)
+        self.cache = DeviceCache(store, device) if is_cached(store, data.device_cache, device) else None
+        self.ahead = ThreadPoolExecutor(1) if device.type == "cuda" and not self.cache else None
+        self.next = None  # (step, what is being gathered for it)
 
     def __getitem__(self, step):
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
-        size = self.data.batch_size
-        source, _, y_org = self._draw(rng, size)
-        first, second, y_trg = self._draw(rng, size)
-        z_trg, z_trg2 = rng.standard_normal((2, size, self.latent_dim), dtype=np.float32)
+        if self.ahead is None:
+            drawn = self._gather(step)
+        else:
+            waiting = self.next[1] if self.next and self.next[0] == step else self.ahead.submit(self._gather, step)
+            drawn = waiting.result()
+            self.next = (step + 1, self.ahead.submit(self._gather, step + 1))
+        to_device = {name: value and [_to_device(part, self.device) for part in value] for name, value in drawn.items()}
         return TrainingBatch(
-            x_real=self._images(rng, source),
-            y_org=self._to_device(y_org),
-            x_ref=self._images(rng, first),
-            x_ref2=self._images(rng, second) if self.pairs else None,
-            y_trg=self._to_device(y_trg),
-            z_trg=self._to_device(z_trg),
-            z_trg2=self._to_device(z_trg2) if self.pairs else None,
+            x_real=self._images(*to_device["x_real"]),
+            y_org=to_device["y"][0],
+            x_ref=self._images(*to_device["x_ref"]),
+            x_ref2=self._images(*to_device["x_ref2"]) if self.pairs else None,
+            y_trg=to_device["y"][1],
+            z_trg=to_device["z"][0],
+            z_trg2=to_device["z"][1] if self.pairs else None,
         )
 
-    def _draw(self, rng, size):
-        """Rows of two different images of each of `size` classes, and the classes."""
-        labels = rng.integers(len(self.counts), size=size)
-        one, other = rng.integers(self.counts[labels]), rng.integers(self.counts[labels] - 1)
-        other += other >= one
-        return self.rows[self.first[labels] + one], self.rows[self.first[labels] + other], labels
+    def _gather(self, step):
+        """What is drawn for a step, in the host's memory."""
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
+        size = self.data.batch_size
+        source, _, y_org = self.draw(rng, size)
+        first, second, y_trg = self.draw(rng, size)
+        z = rng.standard_normal((2, size, self.latent_dim), dtype=np.float32)
+        return {
+            "x_real": self._gather_images(rng, source),
+            "x_ref": self._gather_images(rng, first),
+            "x_ref2": self._gather_images(rng, second) if self.pairs else None,
+            "y": [_pinned(labels, self.device) for labels in (y_org, y_trg)],
+            "z": [_pinned(latents, self.device) for latents in z],
+        }
 
-    def _images(self, rng, rows):
-        images = load(self.store, rows, self.device, self.data.scale, self.data.shift)
-        draws = torch.from_numpy(rng.random((7, len(rows)), dtype=np.float32))
-        return augment(images, self.data, draws.to(self.device))
+    def _gather_images(self, rng, rows):
+        draws = rng.random((DRAWS, len(rows)), dtype=np.float32)
+        return [_pinned(part, self.device) for part in (rows if self.cache else self.store.images(rows), draws)]
 
-    def _to_device(self, array):
-        return torch.from_numpy(array).to(self.device)
-
-
-def augment(images, data, draws):
-    """Flip and crop each image by its own chance.
-
-    Args:
-        images: (B, C, H, W).
-        data: a config's `data` section: `augment.hflip`, `augment.vflip`, `rand_crop_prob`.
-        draws: (7, B) uniform in [0, 1): flips (2), whether to crop, and the crop's area, ratio and place (2).
-    """
-    if data.augment.hflip:
-        images = torch.where(_each(draws[0] < data.augment.hflip), images.flip(-1), images)
-    if data.augment.vflip:
-        images = torch.where(_each(draws[1] < data.augment.vflip), images.flip(-2), images)
-    if data.rand_crop_prob:
-        images = torch.where(_each(draws[2] < data.rand_crop_prob), _crop(images, *draws[3:]), images)
-    return images
-
-
-def _each(condition):
-    return condition[:, None, None, None]
-
-
-def _crop(images, area, ratio, x, y):
-    """Crops of 80 to 100 % of the area and 9:10 to 11:10 in shape, resized to the full size (StarGAN v2's)."""
-    area, ratio = 0.8 + 0.2 * area, 0.9 * (1.1 / 0.9) ** ratio
-    width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
-    zero = torch.zeros_like(width)
-    left_right = torch.stack([width, zero, (1 - width) * (2 * x - 1)], 1)
-    top_bottom = torch.stack([zero, height, (1 - height) * (2 * y - 1)], 1)
-    grid = F.affine_grid(torch.stack([left_right, top_bottom], 1), list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    def _images(self, pixels, draws):
+        pixels = self.cache[pixels] if self.cache else pixels
+        return augment(to_range(pixels, self.data.scale, self.data.shift), self.data.augment, draws)

@@ -1,4 +1,4 @@
-"""Folders of classes on disk: which files are images, and a digest of them all."""
+"""Folders of classes on disk: the files in them, and digests of files."""
 
 import hashlib
 import json
@@ -19,45 +19,34 @@ def class_folders(source):
         what = "is not a folder" if folder.exists() else "does not exist"
         raise QuacError(f"{source}: {what}; it must hold one folder of images per class")
     try:
-        return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+        names = [entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
     except PermissionError:
         raise QuacError(f"{source}: cannot be read; change its permissions") from None
+    for name in names:
+        _refuse_undecodable(name)
+    return sorted(names)
 
 
-def list_images(source, classes=None):
-    """The image files of a split, and what else lies there.
+def files_in(folder):
+    """Names of the files directly in a folder. Hidden ones are left out."""
+    names = [entry.name for entry in os.scandir(folder) if entry.is_file() and not entry.name.startswith(".")]
+    for name in names:
+        _refuse_undecodable(name)
+    return names
 
-    Args:
-        source: folder that holds a folder per class; deeper folders belong to their class.
-        classes: names to look at; None means all.
 
-    Returns:
-        `(images, strays)`: images as sorted `(class, path relative to source)`,
-        strays as sorted relative paths of files that no class folder holds or
-        whose ending is not an image's. Hidden files and folders are in neither.
+def files_below(base, inner, without=()):
+    """Paths, relative to `base`, of the files at any depth below its folder `inner`.
+
+    Linked folders are followed, hidden files and folders left out, and so are
+    the folders directly in `inner` that `without` names. Raises QuacError for a
+    folder that is closed and for a name that is no text.
     """
-    present = class_folders(source)
-    images, strays = [], []
-    for entry in os.scandir(source):
-        if entry.is_file() and not entry.name.startswith("."):
-            strays.append(entry.name)
-    for name in present if classes is None else [name for name in classes if name in present]:
-        for path in _walk(os.path.join(source, name)):
-            path = os.path.relpath(path, source)
-            _refuse_undecodable(path)
-            if Path(path).suffix.lower() in IMAGE_SUFFIXES:
-                images.append((name, path))
-            else:
-                strays.append(path)
-    return sorted(images), sorted(strays)
-
-
-def _walk(top):
-    """Files below a folder, linked folders included, hidden ones not. Raises QuacError for a folder that is closed."""
 
     def stop(error):
         raise QuacError(f"{error.filename}: cannot be read ({error.strerror.lower()}); change its permissions")
 
+    top, start = os.path.join(base, inner), len(os.path.join(base, ""))
     seen = set()
     for folder, folders, files in os.walk(top, onerror=stop, followlinks=True):
         real = os.path.realpath(folder)
@@ -65,27 +54,37 @@ def _walk(top):
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = [inner for inner in folders if not inner.startswith(".")]
-        yield from (os.path.join(folder, file) for file in files if not file.startswith("."))
+        # Sorted: of two names of one folder, the same is taken on every machine.
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in without)
+        without = ()
+        for file in files:
+            if not file.startswith("."):
+                path = os.path.join(folder, file)[start:]
+                _refuse_undecodable(path)
+                yield path
+
+
+def is_image(path):
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
 
 
 def _refuse_undecodable(path):
     try:
         path.encode()
     except UnicodeEncodeError:
-        raise QuacError(f"{path!r}: the file name is not valid UTF-8; rename the file") from None
+        raise QuacError(f"{path!r}: the name is not valid UTF-8; rename it") from None
 
 
 def tree_digest(source, classes=None, cache=None):
-    """SHA-256 (hex) over names and bytes of a split's files; `cache` as in `DigestCache`."""
-    images, strays = list_images(source, classes)
+    """SHA-256 (hex) over names and bytes of all files of a folder of classes; `cache` as in `DigestCache`."""
+    names = [name for name in class_folders(source) if classes is None or name in classes]
+    paths = files_in(source) + [path for name in names for path in files_below(source, name)]
     total = hashlib.sha256()
     with DigestCache(cache) as digest_of:
-        for path in sorted([path for _, path in images] + strays):
+        for path in sorted(paths):
             total.update(f"{path}\0{digest_of(os.path.join(source, path))}\n".encode())
-    for name in class_folders(source):  # an empty class folder counts as well
-        if classes is None or name in classes:
-            total.update(f"{name}/\n".encode())
+    for name in names:  # an empty class folder counts as well
+        total.update(f"{name}/\n".encode())
     return total.hexdigest()
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from quac.config import KINDS, Config
+from quac.config import KINDS, SEVERITIES, Config
 from quac.conversion.scores import METRICS
 from quac.data.store import Store
 from quac.errors import QuacError
@@ -14,6 +14,8 @@ from quac.files import digest_of, read_json
 from quac.report import figures
 from quac.report.gallery import choose_examples, generated_picture, query_picture
 from quac.tables import read_table
+
+MOST_PAIRS, SIDE_OF_PAIRS = 12, 64  # shown of a finding, and their size in pixels
 
 
 def collect(inputs):
@@ -24,8 +26,10 @@ def collect(inputs):
 
     Returns:
         `(facts, pictures)`: facts are JSON values, every number of the report
-        among them; pictures are pairs of data URIs (query, generated), one for
-        each of `facts["gallery"]["entries"]`.
+        among them; pictures are pairs of data URIs: `pictures["gallery"]`, a
+        pair (query, generated) for each of `facts["gallery"]["entries"]`, and
+        `pictures["findings"]`, for each of `facts["data"]["findings"]` a list of the
+        first of its pairs.
     """
     config = Config.model_validate(yaml.safe_load(Path(inputs["config"]).read_text(encoding="utf-8")))
     splits = list(config.splits)
@@ -96,7 +100,17 @@ def collect(inputs):
         "stages": [*_stages(results, sessions)],
     }
     facts["warnings"] = _warnings(facts)
-    return facts, pictures
+    return facts, {"gallery": pictures, "findings": [_pairs(finding, stores) for finding in checks["findings"]]}
+
+
+def _pairs(finding, stores):
+    """Pictures of the first pairs of images that a finding is about."""
+
+    def picture(name):
+        split, path = name.split("/", 1)
+        return query_picture(stores[split], int((stores[split].paths == path).argmax()), SIDE_OF_PAIRS)
+
+    return [[picture(name) for name in pair] for pair in finding["pairs"][:MOST_PAIRS]]
 
 
 def render(facts, pictures):
@@ -115,14 +129,16 @@ def render(facts, pictures):
         for cell in matrix["cells"]
     }
     gallery = {}
-    for entry, (query, generated) in zip(facts["gallery"]["entries"], pictures, strict=True):
+    for entry, (query, generated) in zip(facts["gallery"]["entries"], pictures["gallery"], strict=True):
         pair = gallery.setdefault((entry["source"], entry["target"]), [])
         pair.append({**entry, "query_picture": query, "generated_picture": generated})
     return environment.get_template("report.html").render(
         **facts,
         metrics=METRICS,
+        severities=SEVERITIES,
         cell_of=cells,
         gallery_of=gallery,
+        pictures_of_findings=pictures["findings"],
         config_text=yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True),
         loss_chart=figures.loss_curves(facts["training"]["history"]) if facts["training"]["history"] else "",
         score_chart=figures.rates_over_checkpoints(facts["selection"]["scores"], facts["selection"]["step"]),

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from quac.conversion.images import output_path
-from quac.data.images import read_image, to_image
+from quac.data.images import to_8_bit, to_image
 
 MOST_BYTES = 3_500_000  # of all pictures together
 SIDES = (128, 64, 32)  # of a picture, at most
@@ -68,12 +68,12 @@ def _entry(row, kind):
 
 def query_picture(store, row, side):
     """A real image as the networks saw it, as a data URI."""
-    return _data_uri(to_image(np.asarray(store.pixels[row])), side)
+    return _data_uri(to_image(to_8_bit(store[row])), side)
 
 
 def generated_picture(folder, entry, side):
     """The generated image of an entry, out of the folder of its split and kind, as a data URI."""
-    return _data_uri(read_image(f"{folder}/{output_path(entry['query'], entry['target'])}"), side)
+    return _data_uri(Image.open(f"{folder}/{output_path(entry['query'], entry['source'], entry['target'])}"), side)
 
 
 def _data_uri(image, side):

@@ -114,7 +114,7 @@ def test_every_image_is_judged_once_whatever_the_batch_size(tmp_path):
     judge = load(save_classifier(tmp_path / "c.pt", Brightness()))
     data = SimpleNamespace(scale=2.0, shift=-1.0)
     tables = [judge_store(judge, store, data, size, CPU) for size in (1, 3, 7, 50)]
-    levels = store.pixels.reshape(7, -1).mean(1) / 255 * 2 - 1
+    levels = store.flat.reshape(7, -1).mean(1) / 255 * 2 - 1
     for table in tables:
         assert table.shape == (7, 2)
         np.testing.assert_allclose(table[:, 1], 1 / (1 + np.exp(-2 * levels)), atol=1e-5)

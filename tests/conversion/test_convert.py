@@ -90,7 +90,7 @@ def test_what_the_judge_says_stands_in_its_own_row(store, tmp_path):
     table = convert_by_stub(store, tmp_path)
     assert (table[table["try"] == 0]["predicted"] == table[table["try"] == 0]["target"]).all()
     assert (table[table["try"] == 1]["predicted"] == "a").all()
-    means = store.pixels.reshape(len(store), -1).mean(1) / 255 * 2 - 1
+    means = store.flat.reshape(len(store), -1).mean(1) / 255 * 2 - 1
     levels = dict(zip(CLASSES, (-0.75, -0.25, 0.25, 0.75), strict=True))
     for row in table[table["kind"] == "latent"].itertuples():
         mean = means[store.paths.tolist().index(row.query)]
@@ -115,7 +115,7 @@ def test_the_best_try_is_marked_and_kept(store, tmp_path):
     assert files == {
         f"{p.split('/')[0]}/{t}/{p.split('/')[1]}" for p in store.paths for t in CLASSES if t != p.split("/")[0]
     }
-    means = store.pixels.reshape(len(store), -1).mean(1) / 255 * 2 - 1
+    means = store.flat.reshape(len(store), -1).mean(1) / 255 * 2 - 1
     pixels = np.asarray(Image.open(tmp_path / "images" / "d" / "c" / "d-04.png"))
     level = torch.tensor(0.25 + 0.1 * means[store.paths.tolist().index("d/d-04.png")])
     assert (pixels == to_uint8(level, 2.0, -1.0).item()).all()

@@ -7,13 +7,19 @@ from quac.errors import QuacError
 
 
 def test_names_of_generated_images():
-    assert output_path("a/deep/x.PNG", "b") == "a/b/deep/x.PNG"
-    assert output_path("a/x.jpg", "b") == "a/b/x.jpg.png"
+    assert output_path("a/deep/x.PNG", "a", "b") == "a/b/deep/x.PNG"
+    assert output_path("a/x.jpg", "a", "b") == "a/b/x.jpg.png"
+
+
+def test_a_path_of_a_list_of_images_does_not_leave_the_folder():
+    assert output_path("../../in/a/x.tif", "a", "b") == "a/b/in/a/x.tif.png"
+    assert output_path("/far/x.png", "a", "b") == "a/b/far/x.png"
+    assert output_path("a", "a", "b") == "a/b/a.png"
 
 
 def test_queries_that_would_overwrite_each_other_are_named(tmp_path):
-    store = make_store(tmp_path, {"a": 1, "b": 1})
-    store.paths[:] = ["a/x.jpg", "a/x.jpg.png"]
+    store = make_store(tmp_path, {"a": 2, "b": 1})
+    store.paths[:2] = ["a/x.jpg", "a/x.jpg.png"]
     with pytest.raises(QuacError, match=r"a/<target>/x\.jpg\.png; rename one of them"):
         BestImages(tmp_path, store)
 

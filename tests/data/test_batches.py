@@ -1,10 +1,13 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 from builders import make_store, tiny_config
 
-from quac.config import Augment
-from quac.data.batches import TrainingBatches, augment, load, to_range, to_uint8
+from quac.data.augment import DRAWS, augment
+from quac.data.batches import TrainingBatches, load, to_range, to_uint8
+from quac.data.cache import DeviceCache
 
 CPU = torch.device("cpu")
 
@@ -24,6 +27,9 @@ def test_every_pixel_survives_the_way_to_the_networks_and_back():
     for scale, shift in ((2.0, -1.0), (1.0, 0.0), (4.0, 0.5)):
         assert (to_uint8(to_range(pixels, scale, shift), scale, shift) == pixels).all()
     assert to_range(pixels, 2.0, -1.0).aminmax() == (-1, 1)
+    deep = torch.arange(65536, dtype=torch.int32).to(torch.uint16)
+    assert to_range(deep, 2.0, -1.0).aminmax() == (-1, 1)
+    assert len(to_range(deep, 2.0, -1.0).unique()) == 65536
     # Values outside the range are clamped; an image without a negative value is not stretched (QuAC does both).
     assert to_uint8(torch.tensor([-9.0, 0.5, 9.0]), 2.0, -1.0).tolist() == [0, 191, 255]
 
@@ -58,7 +64,7 @@ def test_classes_are_drawn_evenly_and_images_belong_to_them(store):
 def test_flips_are_drawn_for_each_image_alone():
     images = torch.rand(400, 1, 4, 4)
     data = tiny_config(data={"augment": {"hflip": 0.5, "vflip": 0.25}}).data
-    out = augment(images, data, torch.from_numpy(np.random.default_rng(0).random((7, 400), np.float32)))
+    out = augment(images, data.augment, torch.from_numpy(np.random.default_rng(0).random((DRAWS, 400), np.float32)))
     kinds = torch.stack([(out == images.flip(dims)).flatten(1).all(1) for dims in ((), (3,), (2,), (2, 3))])
     assert (kinds.sum(0) == 1).all()
     assert (kinds.float().mean(1) - torch.tensor([0.375, 0.375, 0.125, 0.125])).abs().max() < 0.07
@@ -67,14 +73,14 @@ def test_flips_are_drawn_for_each_image_alone():
 def test_no_augmentation_by_default():
     images = torch.rand(8, 1, 4, 4)
     data = tiny_config().data
-    assert data.augment == Augment(hflip=0, vflip=0)
-    assert augment(images, data, torch.zeros(7, 8)) is images
+    assert set(data.augment.model_dump().values()) == {0}
+    assert augment(images, data.augment, torch.zeros(DRAWS, 8)) is images
 
 
 def test_crops_show_a_part_of_the_image_at_the_full_size():
     ramp = torch.linspace(-1, 1, 64).expand(1, 1, 64, 64).repeat(200, 1, 1, 1)
     data = tiny_config(data={"rand_crop_prob": 0.5}).data
-    out = augment(ramp, data, torch.from_numpy(np.random.default_rng(0).random((7, 200), np.float32)))
+    out = augment(ramp, data.augment, torch.from_numpy(np.random.default_rng(0).random((DRAWS, 200), np.float32)))
     cropped = (out != ramp).flatten(1).any(1)
     assert out.shape == ramp.shape
     assert abs(cropped.float().mean() - 0.5) < 0.1
@@ -83,3 +89,40 @@ def test_crops_show_a_part_of_the_image_at_the_full_size():
     assert width.max() <= 1.0001
     assert out.min() >= -1
     assert out.max() <= 1
+
+
+def test_turns_are_by_quarters_each_as_likely():
+    images = torch.rand(600, 1, 4, 4)
+    data = tiny_config(data={"augment": {"rot90": 0.75}}).data
+    out = augment(images, data.augment, torch.from_numpy(np.random.default_rng(0).random((DRAWS, 600), np.float32)))
+    turned = torch.stack([(out == images.rot90(turn, (2, 3))).flatten(1).all(1) for turn in range(4)])
+    assert (turned.sum(0) == 1).all()
+    assert (turned.float().mean(1) - 0.25).abs().max() < 0.06
+
+
+def test_a_cache_on_the_device_changes_nothing(store):
+    mapped, cached = batches(store)[5], batches(store, device_cache="always")[5]
+    for name, value in vars(mapped).items():
+        assert torch.equal(value, getattr(cached, name)), name
+
+
+def test_a_cache_keeps_16_bits():
+    values = np.arange(32, dtype=np.uint16) * 2000
+
+    class Deep:
+        flat, shapes = values, np.full((8, 3), (1, 2, 2))
+
+        def __len__(self):
+            return 8
+
+    pixels = DeviceCache(Deep(), CPU)[torch.tensor([7, 0])]
+    assert (pixels.numpy() == values.reshape(8, 1, 2, 2)[[7, 0]]).all()
+
+
+def test_batches_made_one_step_ahead_are_the_same(store):
+    """What a thread prepares for a GPU, here for the CPU; also where steps are left out or come again."""
+    ahead, plain = batches(store), batches(store)
+    ahead.ahead = ThreadPoolExecutor(1)
+    for step in (0, 1, 2, 7, 8, 8):
+        for name, value in vars(plain[step]).items():
+            assert torch.equal(value, getattr(ahead[step], name)), (step, name)

@@ -1,30 +1,28 @@
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
+from builders import make_index, tiny_config
 from PIL import Image
 
 from quac.data.checks import check_splits
 from quac.data.demo import write_demo
 from quac.data.folders import tree_digest
-from quac.data.index import build_index
 from quac.files import read_json
+from quac.settings import stage_settings
 
 
 def test_the_demo_is_real_digits_split_by_the_seed(tmp_path):
     folders = {split: tmp_path / split for split in ("train", "validation", "test")}
     write_demo(tmp_path / "digest.json", seed=0)
-    indexes = {}
-    for split, folder in folders.items():
-        index, facts = build_index(str(folder))
-        index.attrs = facts
-        indexes[split] = index
+    indexes = {split: make_index(tmp_path / f"{split}.parquet", folder) for split, folder in folders.items()}
     counts = {split: Counter(index["class"]) for split, index in indexes.items()}
     assert counts == {
         "train": {"3": 350, "5": 350, "8": 350},
         "validation": {"3": 75, "5": 75, "8": 75},
         "test": {"3": 75, "5": 75, "8": 75},
     }
-    assert check_splits(indexes) == []
+    assert check_splits(indexes, SimpleNamespace(**stage_settings(tiny_config(), "checks"))) == []
     assert read_json(tmp_path / "digest.json") == {split: tree_digest(folder) for split, folder in folders.items()}
     pixels = np.asarray(Image.open(folders["train"] / indexes["train"]["path"][0]))
     assert pixels.shape == (28, 28)

@@ -4,7 +4,7 @@ import time
 import pytest
 from builders import write_images
 
-from quac.data.folders import DigestCache, list_images, tree_digest
+from quac.data.folders import DigestCache, class_folders, files_below, files_in, tree_digest
 from quac.errors import QuacError
 
 
@@ -13,18 +13,21 @@ def touch(path, text="x"):
     path.write_text(text)
 
 
-def test_images_are_found_by_any_case_and_depth(tmp_path):
-    for name in ("b/1.PNG", "b/deep/er/2.Tiff", "a/3.jpeg", "a/notes.txt", "top.png", "a/.hidden.png", ".cache/4.png"):
-        touch(tmp_path / name)
-    images, strays = list_images(tmp_path)
-    assert images == [("a", "a/3.jpeg"), ("b", "b/1.PNG"), ("b", "b/deep/er/2.Tiff")]
-    assert strays == ["a/notes.txt", "top.png"]
+def below(source):
+    return sorted(path for name in class_folders(source) for path in files_below(source, name))
 
 
-def test_classes_can_be_chosen(tmp_path):
-    for name in ("a/1.png", "b/1.png", "c/1.png"):
+def test_files_are_found_at_any_depth_but_hidden_ones_are_not(tmp_path):
+    for name in ("b/1.PNG", "b/deep/er/2.Tiff", "a/notes.txt", "top.png", "a/.hidden.png", ".cache/4.png", ".top"):
         touch(tmp_path / name)
-    assert list_images(tmp_path, ["c", "a", "missing"])[0] == [("a", "a/1.png"), ("c", "c/1.png")]
+    assert below(tmp_path) == ["a/notes.txt", "b/1.PNG", "b/deep/er/2.Tiff"]
+    assert files_in(tmp_path) == ["top.png"]
+
+
+def test_folders_at_the_top_can_be_left_out(tmp_path):
+    for name in ("a/1.png", "a/test/2.png", "a/deep/test/3.png"):
+        touch(tmp_path / name)
+    assert sorted(files_below(tmp_path, "a", {"test"})) == ["a/1.png", "a/deep/test/3.png"]
 
 
 def test_linked_folders_are_followed_and_loops_end(tmp_path):
@@ -33,7 +36,7 @@ def test_linked_folders_are_followed_and_loops_end(tmp_path):
     (tmp_path / "data" / "a" / "more").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "data" / "a" / "loop").symlink_to(tmp_path / "data" / "a")
     (tmp_path / "data" / "b").symlink_to(tmp_path / "elsewhere")
-    assert list_images(tmp_path / "data")[0] == [("a", "a/1.png"), ("a", "a/more/2.png"), ("b", "b/2.png")]
+    assert below(tmp_path / "data") == ["a/1.png", "a/more/2.png", "b/2.png"]
 
 
 def test_a_closed_folder_is_named(tmp_path, monkeypatch):
@@ -44,22 +47,24 @@ def test_a_closed_folder_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr("quac.data.folders.os.walk", closed)  # (root may read everything)
     with pytest.raises(QuacError, match=r"a/inner: cannot be read \(permission denied\); change its permissions"):
-        list_images(tmp_path)
+        below(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "said"), [("nowhere", "does not exist"), ("file", "is not a folder")])
 def test_a_wrong_source_is_named(tmp_path, name, said):
     touch(tmp_path / "file")
     with pytest.raises(QuacError, match=f"{name}: {said}"):
-        list_images(tmp_path / name)
+        class_folders(tmp_path / name)
 
 
-def test_a_name_that_is_no_text_is_named(tmp_path):
-    (tmp_path / "a").mkdir()
-    with open(os.fsencode(tmp_path) + b"/a/\xff.png", "w"):
+@pytest.mark.parametrize("name", [b"\xff.png", b"a/\xff.png", b"a/\xff/1.png", b"\xff/1.png"])
+def test_a_name_that_is_no_text_is_named(tmp_path, name):
+    path = os.path.join(os.fsencode(tmp_path), name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w"):
         pass
     with pytest.raises(QuacError, match="not valid UTF-8; rename"):
-        list_images(tmp_path)
+        tree_digest(tmp_path)
 
 
 def test_the_digest_changes_with_content_names_and_empty_classes_but_not_with_time(tmp_path):

@@ -1,74 +1,143 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import tifffile
+from builders import reading
+from files import broken, kinds, noise
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from quac.data.images import ImageError, read_image, to_image, to_pixels, write_png
+from quac.data.decode import ImageError, decode
+from quac.data.images import read_image, resize, to_8_bit, to_channels, to_depth, to_image, write_png
 
 
-def save(path, image, **options):
-    image.save(path, **options)
-    return path
+def read(path, **options):
+    return read_image(path, reading(**options))[0]
 
 
-def reason(path):
+def reason(path, **options):
     with pytest.raises(ImageError) as error:
-        read_image(path)
+        read(path, **options)
     return str(error.value)
 
 
-def test_grey_and_rgb_are_read(tmp_path):
-    assert read_image(save(tmp_path / "a.png", Image.new("L", (3, 2), 7))).mode == "L"
-    assert read_image(save(tmp_path / "a.jpg", Image.new("RGB", (3, 2)))).size == (3, 2)
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10**6), size=st.tuples(st.integers(2, 9), st.integers(2, 9)))
+def test_every_kind_of_file_is_read_to_the_last_bit(tmp_path_factory, seed, size):
+    for path, expected in kinds(tmp_path_factory.mktemp("kinds"), seed, size).items():
+        pixels = read(path)
+        assert pixels.dtype == (np.uint16 if "deep" in path.name else np.uint8), path.name
+        np.testing.assert_array_equal(pixels, expected, path.name)
 
 
-@pytest.mark.parametrize(("mode", "name"), [("RGBA", "a.png"), ("P", "a.png"), ("I;16", "a.tif"), ("CMYK", "a.jpg")])
-def test_other_modes_are_refused_by_name(tmp_path, mode, name):
-    assert reason(save(tmp_path / name, Image.new(mode, (4, 4)))) == f"has mode {mode}; save it as 8-bit grey or RGB"
+def test_what_cannot_be_used_is_told_apart(tmp_path):
+    for path, words in broken(tmp_path).items():
+        assert words in reason(path), path.name
 
 
-def test_broken_files_are_told_apart(tmp_path):
-    whole = save(tmp_path / "a.png", Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)))
-    (tmp_path / "torn.png").write_bytes(whole.read_bytes()[:900])
-    (tmp_path / "text.png").write_text("no image")
-    (tmp_path / "link.png").symlink_to("nowhere")
-    assert "cannot be decoded" in reason(tmp_path / "torn.png")
-    assert "is not an image" in reason(tmp_path / "text.png")
-    assert "broken link" in reason(tmp_path / "link.png")
+def test_the_mode_and_depth_are_the_files(tmp_path):
+    modes = {path.name: (decode(path).mode, decode(path).bits) for path in kinds(tmp_path)}
+    assert modes["bits.png"] == ("1", 1)
+    assert modes["palette.png"] == ("P", 8)
+    assert modes["clear.PNG"] == ("RGBA", 8)
+    assert modes["deep-RGB.png"] == ("RGB;16", 16)
+    assert modes["deep-L.png"] == ("I;16", 16)
+    assert modes["deep-RGB.tif"] == ("RGB;16", 16)
 
 
-def test_an_animation_is_refused(tmp_path):
-    frames = [Image.new("L", (4, 4), level) for level in (0, 255)]
-    assert "holds 2 frames" in reason(save(tmp_path / "a.gif", frames[0], save_all=True, append_images=frames[1:]))
+def test_a_range_of_the_data_set_scales_every_image_alike(tmp_path):
+    """Never by one image's own extremes: a dark image stays dark."""
+    for name, top in (("dark", 0.25), ("bright", 1.0)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.linspace(0, top, 12, dtype=np.float32).reshape(3, 4))
+    assert read(tmp_path / "dark.tif", range=(0, 1)).max() == round(0.25 * 65535)
+    assert read(tmp_path / "bright.tif", range=(0, 1)).max() == 65535
+    assert read(tmp_path / "bright.tif", range=(-1, 3)).max() == round(0.5 * 65535)
+    assert read(tmp_path / "bright.tif", range=(0.2, 0.5)).min() == 0
+    Image.fromarray(np.array([[0, 51, 102]], np.uint8)).save(tmp_path / "a.png")
+    assert read(tmp_path / "a.png", range=(0, 102)).ravel().tolist() == [0, 32768, 65535]
 
 
-def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    assert "more than 100 pixels" in reason(save(tmp_path / "a.png", Image.new("L", (20, 20))))
+def test_values_that_are_no_numbers_are_the_lowest(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[np.nan, np.inf, -np.inf, 0.5]], np.float32))
+    assert read(tmp_path / "a.tif", range=(0, 1)).ravel().tolist() == [0, 65535, 0, 32768]
 
 
-def test_the_exif_orientation_is_applied(tmp_path):
-    image, exif = Image.new("L", (4, 2)), Image.Exif()
-    exif[0x0112] = 6  # turned by a quarter
-    assert read_image(save(tmp_path / "a.jpg", image, exif=exif)).size == (2, 4)
+def test_the_page_that_is_asked_for_is_read(tmp_path):
+    frames = [Image.fromarray(noise(seed, 4, 4)) for seed in (1, 2, 3)]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "b.tif")
+    deep = noise(4, 2, 4, 4, 3, dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "c.tif", deep, photometric="rgb")
+    assert (read(tmp_path / "a.tif", page=2)[:, :, 0] == np.asarray(frames[2])).all()
+    assert (read(tmp_path / "b.tif", page=2)[:, :, 0] == np.asarray(frames[0])).all()
+    assert (read(tmp_path / "c.tif", page=1) == deep[1]).all()
+    assert "has 3 pages, but data.page is 3 (from 0)" in reason(tmp_path / "a.tif", page=3)
 
 
-def test_pixels_have_the_asked_size_and_channels():
-    assert to_pixels(Image.new("L", (9, 5), 8), 32, 1).shape == (1, 32, 32)
-    assert (to_pixels(Image.new("L", (32, 32), 8), 32, 3) == 8).all()
-    assert to_pixels(Image.new("RGB", (32, 32), (255, 0, 0)), 32, 1)[0, 0, 0] == 76  # ITU-R 601 luma
+def test_the_background_is_behind_what_is_transparent(tmp_path):
+    Image.new("RGBA", (2, 2), (10, 20, 30, 0)).save(tmp_path / "a.png")
+    Image.new("LA", (2, 2), (10, 0)).save(tmp_path / "b.png")
+    assert read(tmp_path / "a.png", background=(1, 2, 3))[0, 0].tolist() == [1, 2, 3]
+    assert read(tmp_path / "b.png", background=(1, 2, 3))[0, 0].tolist() == [1, 2, 3]
+    assert read(tmp_path / "b.png", background=(7, 7, 7))[0, 0].tolist() == [7]
 
 
-def test_shrinking_is_antialiased():
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path):
+    Image.new("L", (20, 20)).save(tmp_path / "a.png")
+    assert "20 x 20 pixels, more than data.max_pixels (399)" in reason(tmp_path / "a.png", max_pixels=399)
+    assert read(tmp_path / "a.png", max_pixels=400).shape == (20, 20, 1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_exif_orientation_is_applied(tmp_path, orientation):
+    from PIL import ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(noise(0, 4, 3)).save(tmp_path / "a.png", exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.png")))
+    assert (read(tmp_path / "a.png")[:, :, 0] == expected).all()
+
+
+def test_grey_is_the_luma_that_pillow_knows():
+    colour = noise(0, 50, 50, 3)
+    assert (to_channels(colour, 1)[:, :, 0] == np.asarray(Image.fromarray(colour).convert("L"))).all()
+    assert (to_channels(colour[:, :, :1], 3) == colour[:, :, :1]).all()
+    assert to_channels(np.full((1, 1, 3), 65535, np.uint16), 1).item() == 65535
+
+
+def test_shrinking_is_antialiased_at_either_depth():
     """Every other pixel white: the mean stays, instead of one of both being picked."""
-    fine = np.indices((64, 64)).sum(0) % 2 * 255
-    small = to_pixels(Image.fromarray(fine.astype(np.uint8)), 32, 1)[0, 4:-4, 4:-4]
-    assert abs(small.astype(int) - 127).max() <= 2
+    fine = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)[:, :, None]
+    small = resize(fine, 32, 32)
+    assert small.shape == (32, 32, 1)
+    assert abs(small[4:-4, 4:-4].astype(int) - 127).max() <= 2
+    deep = resize(to_depth(fine, np.uint16), 32, 32)
+    assert abs(deep.astype(int) - small.astype(int) * 257).max() <= 257
+
+
+def test_resizing_at_16_bits_is_as_fine_as_that():
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16)[None, :, None].repeat(64, 0)
+    assert len(np.unique(resize(ramp, 128, 128))) > 100
+
+
+def test_depths_are_the_same_intensities():
+    levels = np.arange(256, dtype=np.uint8)
+    assert (to_8_bit(to_depth(levels, np.uint16)) == levels).all()
+    assert to_depth(levels, np.uint8) is levels
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_png_keeps_every_pixel(tmp_path, channels):
-    pixels = np.random.default_rng(0).integers(0, 256, (channels, 8, 6), np.uint8)
+    pixels = noise(0, channels, 8, 6)
     write_png(tmp_path / "a.png", pixels)
-    again = np.asarray(read_image(tmp_path / "a.png"))
-    assert (again == np.asarray(to_image(pixels))).all()
-    assert again.shape[:2] == (8, 6)
+    assert (read(tmp_path / "a.png").transpose(2, 0, 1) == pixels).all()
+    assert to_image(pixels).size == (6, 8)
+
+
+def test_reading_needs_only_what_it_is_told(tmp_path):
+    write_png(tmp_path / "a.png", noise(0, 1, 2, 2))
+    options = SimpleNamespace(range=None, background=[0, 0, 0], page=None, max_pixels=None)
+    assert read_image(tmp_path / "a.png", options)[1].bits == 8

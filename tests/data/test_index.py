@@ -1,54 +1,93 @@
 import hashlib
 
-from builders import write_images
+import numpy as np
+from builders import make_index, reading, write_images
+from files import broken, deep_png, kinds, noise
 from PIL import Image
 
-from quac.data.index import build_index, content_digest
-from quac.tables import read_table, write_table
+from quac.data.index import COLUMNS, build_index, content_digest
+from quac.data.sources import list_source
+from quac.tables import read_table
 
 
 def test_one_row_per_image_with_its_facts(tmp_path):
-    write_images(tmp_path, {"b": 2, "a": 1})
-    (tmp_path / "b" / "empty.png").write_bytes(b"")
-    (tmp_path / "b" / "notes.txt").write_text("x")
-    index, facts = build_index(str(tmp_path))
+    write_images(tmp_path / "images", {"b": 2, "a": 1})
+    (tmp_path / "images/b/empty.png").write_bytes(b"")
+    (tmp_path / "images/b/notes.txt").write_text("x")
+    index = make_index(tmp_path / "index.parquet", tmp_path / "images")
     assert index["path"].tolist() == ["a/a-00.png", "b/b-00.png", "b/b-01.png", "b/empty.png"]
     assert index["label"].tolist() == [0, 1, 1, 1]
-    assert facts == {"source": str(tmp_path), "classes": ["a", "b"], "strays": ["b/notes.txt"]}
+    assert {name: index.attrs[name] for name in ("base", "classes", "strays", "split")} == {
+        "base": str(tmp_path / "images"),
+        "classes": ["a", "b"],
+        "strays": ["b/notes.txt"],
+        "split": "train",
+    }
     first = index.iloc[0]
-    content = (tmp_path / "a" / "a-00.png").read_bytes()
-    assert (first["width"], first["height"], first["mode"], first["bytes"]) == (32, 32, "L", len(content))
-    assert first["sha256"] == hashlib.sha256(content).hexdigest()
+    content = (tmp_path / "images/a/a-00.png").read_bytes()
+    assert (first["width"], first["height"], first["mode"], first["bits"]) == (32, 32, "L", 8)
+    assert (first["bytes"], first["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
     assert len(first["phash"]) == 16
     assert index["error"].tolist() == ["", "", "", "is empty (0 bytes); replace or remove it"]
 
 
+def test_intensities_are_those_of_the_file(tmp_path):
+    (tmp_path / "images/a").mkdir(parents=True)
+    Image.fromarray(np.array([[0, 17, 255, 255]], np.uint8)).save(tmp_path / "images/a/a.png")
+    deep_png(tmp_path / "images/a/b.png", np.array([[[13107], [26214]]], np.uint16))
+    first, second = make_index(tmp_path / "index.parquet", tmp_path / "images").itertuples()
+    assert (first.low, first.high) == (0, 1)
+    assert list(first.histogram) == [0.25, 0.25, *[0] * 13, 0.5]
+    assert (round(second.low, 6), round(second.high, 6), second.bits) == (0.2, 0.4, 16)
+
+
 def test_the_order_of_classes_is_the_configs(tmp_path):
     write_images(tmp_path, {"a": 1, "b": 1, "c": 1})
-    index, facts = build_index(str(tmp_path), ["c", "a"])
+    index, facts = build_index(list_source(str(tmp_path), "train", classes=["c", "a"]), reading())
     assert index["class"].tolist() == facts["classes"] == ["c", "a"]
 
 
 def test_pixels_tell_a_copy_in_another_format(tmp_path):
-    write_images(tmp_path, {"a": 2})
-    Image.open(tmp_path / "a" / "a-00.png").save(tmp_path / "a" / "copy.bmp")
-    pixels = build_index(str(tmp_path))[0].set_index("path")["pixels"]
-    assert pixels["a/copy.bmp"] == pixels["a/a-00.png"] != pixels["a/a-01.png"]
+    write_images(tmp_path / "images", {"a": 2})
+    image = Image.open(tmp_path / "images/a/a-00.png")
+    image.save(tmp_path / "images/a/copy.bmp")
+    image.convert("LA").save(tmp_path / "images/a/opaque.png")
+    pixels = make_index(tmp_path / "index.parquet", tmp_path / "images").set_index("path")["pixels"]
+    assert pixels["a/copy.bmp"] == pixels["a/opaque.png"] == pixels["a/a-00.png"] != pixels["a/a-01.png"]
+
+
+def test_files_that_cannot_be_used_have_their_reason_beside_the_others(tmp_path):
+    for name in ("good", "bad"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+    good, bad = kinds(tmp_path / "images/good"), broken(tmp_path / "images/bad")
+    index = make_index(tmp_path / "index.parquet", tmp_path / "images").set_index("path")
+    assert (index[index["class"] == "good"]["error"] == "").all()
+    assert len(index) == len(good) + len(bad)
+    for path, reason in bad.items():
+        assert reason in index.loc[f"bad/{path.name}", "error"]
+
+
+def test_the_index_does_not_depend_on_the_number_of_processes(tmp_path):
+    for number in range(150):
+        (tmp_path / "a").mkdir(exist_ok=True)
+        Image.fromarray(noise(number, 8, 8)).save(tmp_path / f"a/{number}.png")
+    listing = list_source(str(tmp_path), "train")
+    assert build_index(listing, reading(), 3)[0].equals(build_index(listing, reading())[0])
 
 
 def test_the_content_digest_is_of_images_and_classes_not_of_names(tmp_path):
     write_images(tmp_path / "x", {"a": 2, "b": 1})
-    before = content_digest(build_index(str(tmp_path / "x"))[0])
+    before = content_digest(make_index(tmp_path / "index.parquet", tmp_path / "x"))
     (tmp_path / "x" / "b" / "b-00.png").rename(tmp_path / "x" / "b" / "other.png")
-    assert content_digest(build_index(str(tmp_path / "x"))[0]) == before
+    assert content_digest(make_index(tmp_path / "index.parquet", tmp_path / "x")) == before
     write_images(tmp_path / "x", {"b": 1}, seed=5)
-    assert content_digest(build_index(str(tmp_path / "x"))[0]) != before
+    assert content_digest(make_index(tmp_path / "index.parquet", tmp_path / "x")) != before
 
 
 def test_an_index_keeps_its_facts_on_disk_even_when_it_is_empty(tmp_path):
     (tmp_path / "images" / "a").mkdir(parents=True)
-    index, facts = build_index(str(tmp_path / "images"))
-    write_table(tmp_path / "index.parquet", index, split="train", **facts)
+    make_index(tmp_path / "index.parquet", tmp_path / "images")
     again = read_table(tmp_path / "index.parquet")
-    assert again.attrs == {"split": "train", **facts}
+    assert again.attrs["classes"] == ["a"]
+    assert again.columns.tolist() == COLUMNS
     assert len(again) == 0

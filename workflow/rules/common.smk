@@ -99,22 +99,22 @@ def run_of(wc):
 
 def is_demo(source):
     """Whether a source is a folder that the rule demo_data makes."""
-    return os.path.normpath(source) in [f"{DEMO}/{split}" for split in ("train", "validation", "test")]
+    folders = [f"{DEMO}/{split}" for split in ("train", "validation", "test")]
+    return isinstance(source, str) and os.path.normpath(source) in folders
 
 
 # How a stage is carried out is no part of its result, so nothing that makes it run again: Snakemake does not track a
 # param whose function takes `input`.
 
 
-def decoding(wc, input):
-    """Options of a stage that decodes images."""
-    return f"--threads {run_of(wc).splits[wc.split].num_workers}"
-
-
 def computing(wc, input):
     """Options of a stage that runs a network."""
     run = run_of(wc).run
     return f"--device {run.device}" + (f" --threads {run.threads}" if run.threads else "")
+
+
+def decoders(wc):
+    return run_of(wc).splits[wc.split].num_workers
 
 
 def network_threads(wc):
@@ -124,4 +124,5 @@ def network_threads(wc):
 def training_options(wc, input):
     run = run_of(wc)
     options = run.run.model_dump(include={"log_every", "state_every"})
-    return json.dumps({**options, "log_type": run.log_type, "log": run.log.model_dump()})
+    device_cache = run.data.device_cache
+    return json.dumps({**options, "device_cache": device_cache, "log_type": run.log_type, "log": run.log.model_dump()})

@@ -7,6 +7,18 @@ rule demo_data:
         "quac demo-data --out {output:q} --seed 0 --log-file {log:q}"
 
 
+rule split_images:
+    input:
+        key=key_of("split"),
+    output:
+        [f"{{data}}/split/{split}.csv" for split in ("train", "validation", "test")],
+    log:
+        "{data}/logs/split_images.log",
+    threads: lambda wc: run_of(wc).data.num_workers
+    shell:
+        "quac split-images --key {input.key:q} --out {wildcards.data:q}/split --threads {threads} --log-file {log:q}"
+
+
 rule index_images:
     input:
         rule_made_source,
@@ -15,10 +27,9 @@ rule index_images:
         "{data}/{split}.parquet",
     log:
         "{data}/logs/index_{split}.log",
-    params:
-        options=decoding,
+    threads: decoders
     shell:
-        "quac index --key {input.key:q} --out {output:q} {params.options} --log-file {log:q}"
+        "quac index --key {input.key:q} --out {output:q} --threads {threads} --log-file {log:q}"
 
 
 rule check_splits:
@@ -48,7 +59,6 @@ rule store_images:
         "{data}/{split}.store",
     log:
         "{data}/logs/store_{split}.log",
-    params:
-        options=decoding,
+    threads: decoders
     shell:
-        "quac store --key {input.key:q} --index {input.index:q} --out {output:q} {params.options} --log-file {log:q}"
+        "quac store --key {input.key:q} --index {input.index:q} --out {output:q} --threads {threads} --log-file {log:q}"

@@ -2,6 +2,7 @@
 import os
 
 from quac.data.folders import cached_digest, tree_digest
+from quac.data.sources import source_digest
 from quac.errors import QuacError
 from quac.files import canonical, read_json
 from quac.settings import stage_settings
@@ -9,14 +10,16 @@ from quac.settings import stage_settings
 DIGEST_CACHE = ".snakemake/quac-digests.json"
 
 
-def source_digest(run, split):
-    """Digest of a split's files; None for the demo's as long as they are as the rule made them.
+def digest_of_split(run, split):
+    """Digest of a split's files; None for what a rule makes, which has none before its first run.
 
-    (What a rule makes has no digest before its first run, and must not get one by it.)
+    The demo's images get one where they are not any more as the rule made them.
     """
-    source = run.splits[split].source
+    source = run.splits[split].origin
+    if run.split:
+        return None
     if not is_demo(source):
-        return tree_digest(source, run.data.classes, DIGEST_CACHE)
+        return source_digest(source, split, run.data.layout, run.data.classes, DIGEST_CACHE)
     made = f"{DEMO}/digest.json"
     if not os.path.isfile(made):
         if os.path.isdir(source) and os.listdir(source) and not os.path.exists(f"{DEMO}/demo_data.log"):
@@ -42,10 +45,15 @@ def outside_digests(root, run, stage):
     name, _, split = stage.partition("_")
     if name == "index":
         try:
-            return {"source": source_digest(run, split)}
+            return {"source": digest_of_split(run, split)}
         except QuacError as error:
             section = {"train": "data", "validation": "validation_data", "test": "test_data"}[split]
             raise QuacError(f"{section}.source: {error}")
+    if name == "split":
+        try:
+            return {"source": source_digest(run.split.source, None, run.data.layout, run.data.classes, DIGEST_CACHE)}
+        except QuacError as error:
+            raise QuacError(f"split.source: {error}")
     if name in ("check", "conversion") and run.validation_config.classifier_checkpoint:
         return {"classifier": classifier_digest(run, root)}
     return {}
@@ -60,6 +68,7 @@ def stages_of(root, run):
     """The stages of a run that have a key file, but for `config`."""
     splits, evaluated = list(run.splits), [split for split in run.splits if split != "train"]
     return [
+        *(["split"] if run.split else []),
         *(f"index_{split}" for split in splits),
         *("checks", "store", "check", "train", "select"),
         *(f"schedule_{end:06d}" for end in SEGMENTS[root]),

@@ -1,0 +1,99 @@
+"""Every way to say where the images are, up to the stores of the workflow."""
+
+import shutil
+
+import pytest
+from builders import Workflow, write_images
+
+from quac.tables import read_table
+
+STORES = [f"results/tiny/data/{split}.store" for split in ("train", "validation", "test")]
+
+
+@pytest.fixture
+def workflow(tmp_path):
+    workflow = Workflow(tmp_path)
+    shutil.rmtree(workflow.folder / "data")
+    for section in ("data", "validation_data", "test_data"):
+        del workflow.config[section]["source"]
+    return workflow
+
+
+def index(workflow, split):
+    return read_table(workflow.root / f"data/{split}.parquet")
+
+
+def test_splits_are_made_of_one_source_with_groups_whole(workflow):
+    for patient in range(10):
+        write_images(workflow.folder / f"all/p{patient}", {"across": 2, "along": 2}, seed=patient)
+    rows = [
+        f"p{patient}/{name}/{name}-{number:02d}.png,{name},Dr. {patient}"
+        for patient in range(10)
+        for name in ("across", "along")
+        for number in range(2)
+    ]
+    (workflow.folder / "all/list.csv").write_text("\n".join(["path,class,patient", *rows]))
+    workflow.config["split"] = {"source": "all/list.csv", "group_column": "patient"}
+    del workflow.config["test_data"]
+    workflow.run(*STORES)
+    groups = {split: set(index(workflow, split)["group"]) for split in ("train", "validation", "test")}
+    assert sorted(group for found in groups.values() for group in found) == [f"Dr. {n}" for n in range(10)]
+    assert sum(len(index(workflow, split)) for split in groups) == 40
+    assert index(workflow, "train")["manifest.patient"].tolist() == index(workflow, "train")["group"].tolist()
+    assert workflow.plan(*STORES) == {}
+
+    write_images(workflow.folder / "all/p3", {"along": 1}, seed=77)  # another image under an old name
+    assert workflow.plan(*STORES)["split_images"] == 1
+    workflow.run(*STORES)
+    assert workflow.plan(*STORES) == {}
+    workflow.config["split"]["seed"] = 1
+    assert workflow.plan(*STORES)["split_images"] == 1
+
+
+def test_class_first_folders(workflow):
+    for seed, name in enumerate(("across", "along")):
+        write_images(workflow.folder / "mine", {name: 4})
+        write_images(workflow.folder / "mine" / name, {"test": 2}, seed=seed)
+    workflow.edit("data", source="mine", layout="class_first")
+    workflow.edit("validation_data", source="mine")
+    del workflow.config["test_data"]
+    workflow.run(*STORES[:2])
+    assert (len(index(workflow, "train")), len(index(workflow, "validation"))) == (8, 4)
+    assert index(workflow, "validation")["path"][0] == "across/test/test-00.png"
+    assert workflow.plan(*STORES[:2]) == {}
+
+
+def test_folders_with_weights_and_a_whole_run_from_lists(workflow):
+    """A manifest may lie anywhere, and the generated images still lie in their own folder."""
+    write_images(workflow.folder / "far/one", {"across": 6, "along": 4})
+    write_images(workflow.folder / "far/two", {"along": 4}, seed=1)
+    write_images(workflow.folder / "far/three", {"across": 2, "along": 2}, seed=2)
+    sources = {
+        "across": [{"path": "far/one/across"}],
+        "along": [{"path": "far/one/along", "weight": 3}, {"path": "far/two/along", "weight": 1}],
+    }
+    workflow.edit("data", sources=sources, sampling={"across": 1, "along": 2})
+    (workflow.folder / "lists").mkdir()
+    rows = [f"../far/three/{name}/{name}-0{number}.png,{name}" for name in sources for number in range(2)]
+    (workflow.folder / "lists/v.csv").write_text("\n".join(["path,class", *rows]))
+    workflow.edit("validation_data", source="lists/v.csv")
+    del workflow.config["test_data"]
+    workflow.edit("run", total_iters=1)
+    workflow.run()
+    weights = index(workflow, "train").groupby("class")["weight"].agg(lambda values: sorted(set(values)))
+    assert weights["along"] == [0.5, 1.5]
+    made = workflow.root / "generated_images/validation/latent"
+    assert len(list(made.rglob("*.png"))) == 4
+    assert (made / "across/along/far/three/across/across-00.png").is_file()
+    assert workflow.plan() == {}
+
+
+def test_a_list_with_faults_names_each(workflow):
+    (workflow.folder / "list.csv").write_text("path,class\na.png,\nb.txt,x\n")
+    for section in ("data", "validation_data", "test_data"):
+        workflow.edit(section, source="list.csv")
+    said = workflow.run("-n", check=False).said
+    assert "error: data.source: list.csv: the manifest has faults:" in said
+    assert "line 2: has no class" in said
+    assert "line 3: path b.txt does not end as an image's" in said
+    assert "Traceback" not in said
