@@ -81,7 +81,7 @@ def interleaved(sides, rounds):
     return seconds
 
 
-def batches(folder, rounds, steps=100):
+def batches(folder, rounds, steps=400):
     """Batches of 8 at 128 px, float, in the networks' range: out of the store, and by a DataLoader that decodes."""
     write_set(folder / "batches", 2000, SIZE, 3)
     index = indexed(folder / "batches", os.cpu_count())

@@ -75,7 +75,7 @@ def time_of(path):
 
 
 def rule_made_source(wc):
-    """What tells of a source that a rule makes: the digest file of the demo's images, the list of the split maker."""
+    """What tells of a source made by a rule: the digest file of the demo's images, the list of the split maker."""
     if run_of(wc).split:
         return f"{wc.data}/split/{wc.split}.csv"
     return [f"{DEMO}/digest.json"] if is_demo(run_of(wc).splits[wc.split].source) else []
