@@ -126,3 +126,13 @@ def test_batches_made_one_step_ahead_are_the_same(store):
     for step in (0, 1, 2, 7, 8, 8):
         for name, value in vars(plain[step]).items():
             assert torch.equal(value, getattr(ahead[step], name)), (step, name)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("choice", ["always", "never"])
+def test_batches_on_a_gpu_are_those_of_the_cpu(store, choice):
+    config = tiny_config(data={"batch_size": 64, "device_cache": choice, "augment": {"hflip": 0.5, "rot90": 0.5}})
+    gpu, cpu = (TrainingBatches(store, config.data, 4, 0, torch.device(device)) for device in ("cuda", "cpu"))
+    for step in (0, 1, 5):
+        for name, value in vars(cpu[step]).items():
+            assert value is None or torch.equal(value, getattr(gpu[step], name).cpu()), (step, name)
