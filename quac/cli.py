@@ -19,6 +19,7 @@ import typer
 
 from quac.console import log, start_log
 from quac.errors import QuacError
+from quac.errors import listing as lines
 from quac.files import digest_of, digest_of_file, read_json, write_json, write_text
 from quac.provenance import Provenance
 from quac.settings import as_dict, read_settings
@@ -118,6 +119,8 @@ def split(
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives another split.")] = 0,
     group_by: Annotated[str | None, typer.Option(help="Regular expression: a path's group is what it matches.")] = None,
     group_column: Annotated[str | None, typer.Option(help="Or the manifest's column of groups.")] = None,
+    range: Annotated[tuple[float, float] | None, typer.Option(help="As data.range.")] = None,
+    page: Annotated[int | None, typer.Option(min=0, help="As data.page.")] = None,
     threads: Threads = None,
     log_file: Log = None,
 ):
@@ -135,7 +138,10 @@ def split(
         group_by=group_by,
         group_column=group_column,
     )
-    _write_splits(maker, None, Data(), Checks().near_duplicate_distance, out, threads)
+    for name in ("train", "validation", "test"):
+        if (out / f"{name}.csv").exists():
+            raise QuacError(f"{out / name}.csv: exists already; remove it, or choose another folder")
+    _write_splits(maker, None, Data(range=range, page=page), Checks().near_duplicate_distance, out, threads)
 
 
 @stage
@@ -152,6 +158,10 @@ def _write_splits(maker, classes, reading, distance, out, threads):
 
     listing = list_source(maker.source, None, classes=classes)
     index, _ = build_index(listing, reading, threads or os.cpu_count())
+    bad = index[index["error"] != ""]
+    if len(bad):
+        files = [f"{path}: {error}" for path, error in zip(bad["path"], bad["error"], strict=True)]
+        raise QuacError(f"{listing.source}: {len(bad)} file(s) cannot be used\n{lines(files)}")
     images, splits = make_splits(listing, index, maker, distance)
     write_manifests(out, listing.base, images, splits)
     for name in SPLITS:

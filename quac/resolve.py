@@ -1,6 +1,7 @@
 """What a user wrote -> a Config with every value filled in, or every fault at once."""
 
 import difflib
+import re
 
 from pydantic import ValidationError
 
@@ -98,7 +99,13 @@ def _fill_in_sources(splits, config, faults):
         return
     shares = {"data": config.split.train, "validation_data": config.split.validation, "test_data": config.split.test}
     if abs(sum(shares.values()) - 1) > 1e-6 or not (config.split.train and config.split.validation):
-        faults.append("split: train, validation and test are shares that add up to 1; train and validation are above 0")
+        given = ", ".join(f"{_LISTS[name]} {share:g}" for name, share in shares.items())
+        faults.append(f"split: the shares ({given}) must add up to 1, and those of train and validation be above 0")
+    if config.split.group_by is not None:
+        try:
+            re.compile(config.split.group_by)
+        except re.error as error:
+            faults.append(f"split.group_by: {config.split.group_by} is no regular expression ({error}); correct it")
     if config.split.group_by is not None and config.split.group_column is not None:
         faults.append("split.group_by: give it or split.group_column, not both")
     for name, split in splits.items():

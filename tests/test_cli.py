@@ -99,3 +99,22 @@ def test_errors_become_messages_and_statuses(tmp_path, capsys, error, status, sa
 def test_the_command_line_starts_without_torch():
     code = "import sys, quac.cli; sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'matplotlib')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_splits_by_hand_overwrite_nothing_and_pass_over_nothing(tmp_path):
+    write_images(tmp_path / "images", {"a": 10, "b": 10})
+    done = quac("split", tmp_path / "images", "--out", tmp_path / "lists", "--group-by", r"(\d+)")
+    assert done.returncode == 0, done.stderr
+    lists = {path.name: path.read_text() for path in (tmp_path / "lists").iterdir()}
+    assert sorted(lists) == ["test.csv", "train.csv", "validation.csv"]
+    assert sum(text.count(".png") for text in lists.values()) == 20
+    again = quac("split", tmp_path / "lists/train.csv", "--out", tmp_path / "lists")
+    assert again.returncode == 1
+    assert "train.csv: exists already; remove it, or choose another folder" in again.stderr
+    assert (tmp_path / "lists/train.csv").read_text() == lists["train.csv"]
+    (tmp_path / "images/a/torn.png").write_bytes(b"x")
+    torn = quac("split", tmp_path / "images", "--out", tmp_path / "other")
+    assert "1 file(s) cannot be used\n  a/torn.png: is not an image" in torn.stderr
+    no_groups = quac("split", tmp_path / "lists/train.csv", "--out", tmp_path / "other", "--group-column", "plate")
+    assert "train.csv: has no column plate" in no_groups.stderr
+    assert not (tmp_path / "other").exists()

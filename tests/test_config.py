@@ -125,6 +125,11 @@ def test_folders_with_weights_are_a_source():
     assert resolve(config.model_dump()) == config
 
 
+def test_classes_may_be_called_by_numbers():
+    assert resolve(raw(data={"source": "a", "classes": [3, 5], "sampling": {3: 1, 5: 2}})).data.classes == ["3", "5"]
+    assert "3" in resolve(raw(data={"sources": {3: [{"path": "a"}]}})).data.origin
+
+
 def test_quacs_crops_are_ours():
     config = resolve(raw(data={"source": "a", "rand_crop_prob": 0.5}))
     assert (config.data.augment.crop_probability, config.data.rand_crop_prob) == (0.5, None)
@@ -143,9 +148,13 @@ def test_quacs_crops_are_ours():
             {"data": {"source": "a", "rand_crop_prob": 0.5, "augment": {"crop_probability": 0.4}}},
             "data.rand_crop_prob: says the same as data.augment.crop_probability",
         ),
+        ({"data": {}, "validation_data": {}, "split": SPLIT | {"group_by": "("}}, "split.group_by: ( is no regular"),
         ({"checks": {"severity": {"blnk": "ignore"}}}, "checks.severity: blnk: no such finding; there are one-class"),
         ({"split": SPLIT}, "data.source: is given, but the section `split` makes the splits"),
-        ({"data": {}, "validation_data": {}, "split": SPLIT | {"train": 0.7}}, "shares that add up to 1"),
+        (
+            {"data": {}, "validation_data": {}, "split": SPLIT | {"train": 0.7}},
+            "(train 0.7, validation 0.2, test 0) must add up to 1",
+        ),
         (
             {"data": {}, "validation_data": {}, "split": SPLIT | {"group_by": "x", "group_column": "y"}},
             "split.group_by: give it or split.group_column, not both",

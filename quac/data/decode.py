@@ -85,7 +85,7 @@ def _decode(path, page, max_pixels):
         if image.format == "TIFF":
             image.seek(_chosen_page(page, frames))
             _require_size(image.width, image.height, max_pixels)
-            if max(image.tag_v2.get(258, (1,))) > 8 and image.tag_v2.get(277, 1) > 1:
+            if not _pillow_is_right(image.tag_v2):
                 return _decode_tiff(path, page, max_pixels)
         elif frames > 1:
             raise ImageError(f"is animated ({frames} frames); save the one that is meant as an image of its own")
@@ -157,8 +157,14 @@ def _is_tiff(path):
         return file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
+def _pillow_is_right(tags):
+    """Whether Pillow reads a TIFF as it is. Not where samples are deep, signed or paired, or rows stand for columns."""
+    bits, samples, formats = max(tags.get(258, (1,))), tags.get(277, 1), set(tags.get(339, (1,)))
+    return bits <= 8 and samples != 2 and formats == {1} and tags.get(0x0112, 1) <= 4
+
+
 def _decode_tiff(path, page, max_pixels):
-    """A TIFF of a kind that Pillow does not read."""
+    """A TIFF that Pillow does not read, or not rightly."""
     import tifffile
 
     with tifffile.TiffFile(path) as file:
@@ -167,9 +173,23 @@ def _decode_tiff(path, page, max_pixels):
         values, tag = chosen.asarray(), chosen.tags.get(0x0112)
         if chosen.axes == "SYX":
             values = values.transpose(1, 2, 0)
-    if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] > 4):
-        raise ImageError(f"has the shape {values.shape}; save it as grey, RGB or RGBA")
+        photometric, extra = chosen.photometric.name, [int(sample) for sample in chosen.extrasamples]
     values = values if values.ndim == 3 else values[:, :, None]
+    colours = {"MINISBLACK": 1, "MINISWHITE": 1, "RGB": 3}.get(photometric)
+    opaque = extra[:1] in ([1], [2])
+    if values.ndim != 3 or values.shape[2] - (colours or 0) not in ((0, 1) if opaque or colours == 3 else (0,)):
+        raise ImageError(
+            f"has the shape {values.shape} and the colours {photometric.lower()}; "
+            "save it as grey or RGB, with or without opacity, a channel to a file"
+        )
+    if values.dtype == bool:
+        values = values * np.uint8(255)
+    if photometric == "MINISWHITE":
+        if values.dtype.kind != "u":
+            raise ImageError("has values of which 0 is white, but no highest one; save it with 0 as black")
+        values[:, :, 0] = np.iinfo(values.dtype).max - values[:, :, 0]
+    values = values if opaque else values[:, :, :colours]
     names, bits = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}, values.dtype.itemsize * 8
+    kind = {"f": "F", "i": "S"}.get(values.dtype.kind, "")
     turn = _TURNS.get(tag.value if tag else 1, lambda a: a)
-    return Decoded(turn(values), f"{names[values.shape[2]]};{bits}{'F' if values.dtype.kind == 'f' else ''}", bits)
+    return Decoded(turn(values), f"{names[values.shape[2]]};{bits}{kind}", bits)

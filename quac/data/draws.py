@@ -16,6 +16,8 @@ class ImageDraws:
         """
         members = [store.rows_of(label) for label in range(len(store.classes))]
         self.rows, self.counts = np.concatenate(members), np.array([len(rows) for rows in members])
+        if empty := [name for name, count in zip(store.classes, self.counts, strict=True) if not count]:
+            raise QuacError(f"{', '.join(empty)}: no images to train with; add some, or leave it out by data.classes")
         self.first = np.cumsum(self.counts) - self.counts  # where each class begins in `rows`
         self.weights = store.weights[self.rows]
         self.ends = np.cumsum(self.weights)

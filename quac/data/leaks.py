@@ -6,11 +6,7 @@ import numpy as np
 import pandas as pd
 
 from quac.data.findings import conjoined, finding, sources_of, tally
-from quac.data.near import BITS, groups, near_pairs
-
-# Correlation of thumbnails: copies that were saved, scaled or lit anew have 0.99; handwritten digits whose hashes
-# happen to be near have at most 0.97.
-ALIKE = 0.98
+from quac.data.near import ALIKE, BITS, groups, likeness, near_pairs
 
 
 def identical_across_splits(data, _):
@@ -65,7 +61,7 @@ def near_duplicates(data, settings):
     if not len(rows):
         return
     pairs = np.unique(np.sort(np.stack([rows, partners[rows]], axis=1), axis=1), axis=0)
-    pairs = pairs[_likeness(usable["thumbnail"].to_numpy(), pairs) >= ALIKE]
+    pairs = pairs[likeness(usable["thumbnail"].to_numpy(), pairs) >= ALIKE]
     rows = np.unique(pairs)
     if not len(rows):
         return
@@ -108,20 +104,6 @@ def _partners(value_of, near, pixels, splits):
             candidates = np.where(unfit, more[value_of], candidates)
         partners = np.where((partners < 0) & (splits != split), candidates, partners)
     return partners
-
-
-def _likeness(thumbnails, pairs):
-    """Correlation of the two thumbnails of each pair, (pairs,) from -1 to 1."""
-    found = []
-    for part in np.array_split(pairs, 1 + len(pairs) // 10_000):
-        one, other = (
-            np.frombuffer(b"".join(thumbnails[side]), np.uint8).reshape(len(part), -1).astype(np.float32)
-            for side in part.T
-        )
-        one, other = (side - side.mean(1, keepdims=True) for side in (one, other))
-        spread = np.sqrt((one**2).sum(1) * (other**2).sum(1))
-        found.append(np.divide((one * other).sum(1), spread, out=np.ones_like(spread), where=spread > 0))
-    return np.concatenate(found)
 
 
 def group_across_splits(data, _):

@@ -48,7 +48,7 @@ def read_manifest(source, split=None):
         image |= {f"manifest.{column}": _text(row.get(column)) for column in further}
         if not _is_text(image):
             wrong = ["holds half a surrogate pair, which is no text; correct it"]
-        file = os.path.join(top, known["path"])
+        file = os.path.normpath(os.path.join(top, known["path"]))
         if not wrong and (first := seen.setdefault((file, row_split), number)) != number:
             again = f" for the {row_split} split" if "split" in columns and split else ""
             wrong.append(f"path {known['path']} is in {noun} {first} already{again}; remove one of the two")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from quac.data.near import ALIKE, likeness, near_pairs
 from quac.data.near import groups as components
-from quac.data.near import near_pairs
 from quac.errors import QuacError, listing
 from quac.files import write_text
 
@@ -34,7 +34,7 @@ def make_splits(listing, index, settings, distance):
     """
     paths = [image["path"] for image in listing.images]
     groups = _groups(listing, paths, settings)
-    units = split_units(paths, groups, index["phash"], distance)
+    units = split_units(paths, groups, index["phash"], distance, index["thumbnail"].to_numpy())
     shares = {split: getattr(settings, split) for split in SPLITS}
     classes = [image["class"] for image in listing.images]
     images = [image | {"group": group} for image, group in zip(listing.images, groups, strict=True)]
@@ -46,7 +46,9 @@ def _groups(listing, paths, settings):
         return group_by(paths, settings.group_by)
     column = settings.group_column or "group"
     name = column if column == "group" else f"manifest.{column}"
-    if any(name not in image for image in listing.images):
+    if any(name not in image for image in listing.images) or (
+        settings.group_column and not any(image[name] for image in listing.images)
+    ):
         raise QuacError(f"{listing.source}: has no column {column}; correct the name, or leave group_column out")
     return [image[name] for image in listing.images]
 
@@ -157,14 +159,15 @@ def _largest_remainder(count, shares):
     return numbers
 
 
-def split_units(paths, groups, phashes, distance):
+def split_units(paths, groups, phashes, distance, thumbnails):
     """Units that a split must not take apart: images of one group, near-duplicates, and what these connect.
 
     Args:
         paths: path per image.
         groups: group per image, "" for none.
         phashes: perceptual hash per image, 16 hex digits, "" for none.
-        distance: near-duplicates differ in at most this many of the 64 bits.
+        distance: near-duplicates differ in at most this many of the 64 bits,
+        thumbnails: and these, bytes per image, are alike.
 
     Returns:
         A label per image: the first path of its unit, by name.
@@ -178,6 +181,10 @@ def split_units(paths, groups, phashes, distance):
     links += [(image, hashes[value]) for image, value in enumerate(phashes) if value]
     links = np.array(links, dtype=np.int64).reshape(-1, 2)
     first, second = near_pairs(np.array([int(value, 16) for value in hashes], dtype=np.uint64), distance)
+    holders = {value: image for image, value in reversed(list(enumerate(phashes)))}
+    images = np.array([holders[value] for value in hashes], dtype=np.int64)
+    alike = likeness(np.asarray(thumbnails, object), np.stack([images[first], images[second]], axis=1)) >= ALIKE
+    first, second = first[alike], second[alike]
     offset = len(paths) + len(names)
     first = np.concatenate([links[:, 0], np.asarray(first, dtype=np.int64) + offset])
     second = np.concatenate([links[:, 1], np.asarray(second, dtype=np.int64) + offset])

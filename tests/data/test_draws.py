@@ -69,3 +69,8 @@ def test_a_class_without_a_weight_is_named():
         QuacError, match=r"data\.sampling: does not fit the data in c; give a weight to each of a, b, c"
     ):
         ImageDraws(STORE, {"a": 1, "b": 1})
+
+
+def test_a_class_without_images_is_named():
+    with pytest.raises(QuacError, match="b: no images to train with"):
+        ImageDraws(Labels([0, 0, 2, 2]), "balanced")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 from builders import reading
-from files import broken, kinds, noise
+from files import broken, kinds, noise, on
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -99,6 +99,48 @@ def test_the_exif_orientation_is_applied(tmp_path, orientation):
     Image.fromarray(noise(0, 4, 3)).save(tmp_path / "a.png", exif=exif)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.png")))
     assert (read(tmp_path / "a.png")[:, :, 0] == expected).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_turned_tiff_is_read_upright(tmp_path, orientation, compression, dtype):
+    values, exif = noise(0, 40, 60, dtype=dtype), Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(values).save(tmp_path / "a.tif", exif=exif, compression=compression)
+    Image.fromarray((values >> 8 * (values.itemsize - 1)).astype(np.uint8)).save(tmp_path / "a.png", exif=exif)
+    top = read(tmp_path / "a.tif")[:, :, 0] >> 8 * (values.itemsize - 1)
+    assert (top == read(tmp_path / "a.png")[:, :, 0]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_samples_of_a_tiff_are_opacity_only_where_it_says_so(tmp_path, dtype):
+    four, path = noise(0, 6, 5, 4, dtype=dtype), tmp_path / "a.tif"
+    tifffile.imwrite(path, four, photometric="rgb", extrasamples=["unassalpha"])
+    assert (read(path) == on((255,) * 3, four, np.iinfo(dtype).max)).all()
+    tifffile.imwrite(path, four, photometric="rgb", extrasamples=["unspecified"])
+    assert (read(path) == four[:, :, :3]).all()
+    for planes in ("contig", "separate"):
+        pair = four[:, :, :2] if planes == "contig" else four[:, :, :2].transpose(2, 0, 1)
+        tifffile.imwrite(path, np.ascontiguousarray(pair), photometric="minisblack", planarconfig=planes)
+        assert "a channel to a file" in reason(path)
+
+
+def test_white_is_zero_at_either_depth_and_inks_of_16_bits_are_refused(tmp_path):
+    for dtype in (np.uint8, np.uint16):
+        values = noise(0, 6, 5, dtype=dtype)
+        tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
+        assert (read(tmp_path / "a.tif")[:, :, 0] == np.iinfo(dtype).max - values).all()
+    tifffile.imwrite(tmp_path / "a.tif", noise(0, 6, 5, 4, dtype=np.uint16), photometric="separated")
+    assert "the colours separated" in reason(tmp_path / "a.tif")
+
+
+def test_signed_and_very_large_values_keep_their_order(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[-128, 0, 127]], np.int8))
+    assert "give it for the whole data set as data.range" in reason(tmp_path / "a.tif")
+    assert read(tmp_path / "a.tif", range=(-128, 127)).ravel().tolist() == [0, 32896, 65535]
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 2 * 10**9, 4 * 10**9]], np.uint32))
+    assert read(tmp_path / "a.tif", range=(0, 4e9)).ravel().tolist() == [0, 32768, 65535]
 
 
 def test_grey_is_the_luma_that_pillow_knows():

@@ -168,15 +168,15 @@ def test_units_join_groups_and_near_duplicates_transitively():
         ("h", "", ""),
     ]
     names, groups, phashes = zip(*table, strict=True)
-    assert split_units(names, groups, phashes, 3) == ["c", "c", "c", "c", "b", "a", "a", "h"]
-    assert split_units(names, groups, phashes, 1) == ["d", "d", "d", "c", "b", "a", "a", "h"]
-    assert split_units(names, groups, phashes, 0) == ["e", "e", "d", "c", "b", "a", "a", "h"]
-    assert split_units(names, [""] * 8, [""] * 8, 3) == list(names)
+    assert split_units(names, groups, phashes, 3, [b"01"] * 8) == ["c", "c", "c", "c", "b", "a", "a", "h"]
+    assert split_units(names, groups, phashes, 1, [b"01"] * 8) == ["d", "d", "d", "c", "b", "a", "a", "h"]
+    assert split_units(names, groups, phashes, 0, [b"01"] * 8) == ["e", "e", "d", "c", "b", "a", "a", "h"]
+    assert split_units(names, [""] * 8, [""] * 8, 3, [b"01"] * 8) == list(names)
 
 
 def test_many_copies_of_one_image_are_one_unit():
     names = [f"{number:05d}" for number in range(20_000)]
-    assert set(split_units(names, [""] * 20_000, ["0123456789abcdef"] * 20_000, 4)) == {"00000"}
+    assert set(split_units(names, [""] * 20_000, ["0123456789abcdef"] * 20_000, 4, [b"01"] * 20_000)) == {"00000"}
 
 
 @pytest.mark.parametrize(("pattern", "expected"), [(r"p\d+", ["p1", "p22"]), (r"(p\d)\d*_(.)", ["p1", "p2"])])
@@ -248,3 +248,9 @@ def test_manifests_in_a_linked_folder_find_their_images(tmp_path):
     write_manifests(tmp_path / "out", found.base, found.images, ["train"])
     again = list_source(tmp_path / "out" / "train.csv", "train")
     assert (tmp_path / "out" / again.images[0]["path"]).read_text() == "x"
+
+
+def test_hashes_that_are_near_by_chance_keep_nothing_together():
+    hashes = ["0" * 16, "0" * 15 + "1"]
+    assert split_units(["a", "b"], ["", ""], hashes, 4, [b"0123", b"0124"]) == ["a", "a"]
+    assert split_units(["a", "b"], ["", ""], hashes, 4, [b"0123", b"3210"]) == ["a", "b"]
