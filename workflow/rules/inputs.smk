@@ -54,20 +54,12 @@ def gated(output, inputs, gates):
     def find(wc):
         found = {name: function(wc) for name, function in inputs.items()}
         before = [path for function in gates for path in as_list(function(wc))]
-        name = output.format(**dict(wc.items()))
-        made = time_of(name)
+        made = time_of(output.format(**dict(wc.items())))
         plain = [path for files in found.values() for path in as_list(files) if not is_flagged(path, "ancient")]
-        current = made and all(time_of(path) <= made or is_what_it_was(path, name) for path in plain)
+        current = made and all(time_of(path) <= made for path in plain)
         return {**found, "gates": [ancient(path) for path in before] if current else before}
 
     return find
-
-
-def is_what_it_was(path, output):
-    """Whether a file has the content from which `output` was made, by Snakemake's own record: a touch changes nothing."""
-    record = workflow.persistence.metadata(output)
-    known = ((record and record.input_checksums) or {}).get(path) or ""
-    return known.removeprefix("sha256:") == cached_digest(path, DIGEST_CACHE)
 
 
 def as_list(files):
