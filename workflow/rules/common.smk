@@ -6,7 +6,7 @@ import shlex
 import sys
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import is_flagged
+from snakemake.io import IOFile, is_flagged
 
 from quac.config import KINDS
 from quac.errors import QuacError

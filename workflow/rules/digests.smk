@@ -8,6 +8,7 @@ from quac.files import canonical, read_json
 from quac.settings import stage_settings
 
 DIGEST_CACHE = ".snakemake/quac-digests.json"
+RESULTS_CACHE = ".snakemake/quac-results.json"  # of files that rules make: few, so quickly read
 
 
 def digest_of_split(run, split):

@@ -48,18 +48,29 @@ def gated(output, inputs, gates):
     A gate must exist first, but its change is no reason to run again: `ancient`.
     Only, while the stage that makes a gate has to run, Snakemake does not ask
     the stage behind it for reasons of its own. So where there is one, its
-    `output` missing or older than an input, the gate is an input like others.
+    `output` missing or made from other inputs than there are now, the gate is
+    an input like others. (An exception in here would go unseen: Snakemake then
+    takes an output that exists for a file that nothing makes.)
     """
 
     def find(wc):
         found = {name: function(wc) for name, function in inputs.items()}
         before = [path for function in gates for path in as_list(function(wc))]
-        made = time_of(output.format(**dict(wc.items())))
+        made = output.format(**dict(wc.items()))
         plain = [path for files in found.values() for path in as_list(files) if not is_flagged(path, "ancient")]
-        current = made and all(time_of(path) <= made for path in plain)
+        current = time_of(made) and all(is_what_it_was(path, made) for path in plain)
         return {**found, "gates": [ancient(path) for path in before] if current else before}
 
     return find
+
+
+def is_what_it_was(path, output):
+    """Whether a file is as it was when `output` was made from it: not newer, or of the content in Snakemake's record."""
+    if time_of(path) <= time_of(output):
+        return True
+    record = workflow.persistence.metadata(IOFile(output))
+    known = ((record and record.input_checksums) or {}).get(path) or ""
+    return known.removeprefix("sha256:") == cached_digest(path, RESULTS_CACHE)
 
 
 def as_list(files):
