@@ -40,6 +40,7 @@ from quac.tables import read_table, write_table
 ROOT = Path(__file__).parent.parent
 READING = Data()
 SIZE, BATCH = 128, 8
+SQUARES = SimpleNamespace(preprocess="resize", load_size=None, img_size=SIZE)
 
 
 def texture(seed, size, channels):
@@ -85,7 +86,7 @@ def batches(folder, rounds, steps=400):
     """Batches of 8 at 128 px, float, in the networks' range: out of the store, and by a DataLoader that decodes."""
     write_set(folder / "batches", 2000, SIZE, 3)
     index = indexed(folder / "batches", os.cpu_count())
-    settings = SimpleNamespace(img_size=SIZE, channels=3, reading=READING)
+    settings = SimpleNamespace(**vars(SQUARES), channels=3, reading=READING)
     build_store(folder / "batches.store", index, settings, os.cpu_count())
     store = Store.open(folder / "batches.store", folder / "batches.parquet")
     data = Data(batch_size=BATCH)
@@ -117,7 +118,7 @@ def stores(folder, rounds):
     write_set(folder / "stores", count, 256, 3)
     index = indexed(folder / "stores", cores)
     files = [folder / "stores" / path for path in index["path"]]
-    settings = SimpleNamespace(img_size=SIZE, channels=3, reading=READING)
+    settings = SimpleNamespace(**vars(SQUARES), channels=3, reading=READING)
 
     def alone():
         for file in files[:300]:
@@ -166,7 +167,8 @@ def large(folder, count):
     parts = {"train": index.iloc[::2], "validation": index.iloc[1::4], "test": index.iloc[3::4]}
     for split, part in parts.items():
         part.attrs = index.attrs | {"split": split}
-    options = {"num_domains": None, "severity": {}, "img_size": SIZE, "squares": True}
+    sizes = SimpleNamespace(train=SQUARES, validation=SQUARES, test=SQUARES)
+    options = {"num_domains": None, "sampling": None, "severity": {}, "sizes": sizes}
     settings = SimpleNamespace(**options, near_duplicate_distance=Checks().near_duplicate_distance)
     start = time.perf_counter()
     check_splits(parts, settings)

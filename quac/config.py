@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from quac.data.preprocess import MODES
+
 KINDS = ("latent", "reference")
 
 Positive = Annotated[int, Field(ge=1)]
@@ -23,6 +25,7 @@ SEVERITIES = {
     "one-class": "error",
     "class-missing": "error",
     "num-domains": "error",
+    "sampling": "error",
     "class-names-alike": "error",
     "too-few": "error",
     "imbalance": "warning",
@@ -35,6 +38,7 @@ SEVERITIES = {
     "mixed-modes": "warning",
     "mixed-bit-depths": "warning",
     "mixed-sizes": "warning",
+    "smaller-than-crop": "error",
     "distorted": "warning",
     "histogram-shift": "warning",
     "stray-files": "warning",
@@ -74,7 +78,17 @@ _MEANING = {
         "`class`, and if need be `split`, `group`, `mask`."
     ),
     "sources": "Instead of `source`: `{class: [{path: folder, weight: 1}]}`, several folders per class.",
-    "img_size": "Side, in pixels, to which images are resized: a power of two from 32.",
+    "img_size": "Side, in pixels, of the squares that the networks are trained on: a power of two from 32.",
+    "preprocess": (
+        "How images come to their size: `resize` (to a square), `scale_width` or `scale_shortside` (to `load_size`), "
+        "then, joined with `_and_`, `crop` or `center_crop` (squares of `img_size`); one of the two; or `none`. Crops "
+        "are drawn at random in training, and taken from the middle elsewhere. Left out for validation and test: as "
+        "for training."
+    ),
+    "load_size": (
+        "Side, in pixels, to which `preprocess` scales. Left out: `img_size` (but `resize_and_crop` needs it); for "
+        "validation and test that of the training, where they are scaled in the same way."
+    ),
     "batch_size": "Images per training step.",
     "num_workers": "Threads that decode images.",
     "grayscale": "One channel. Enough by itself; `rgb` need not be switched off. Neither given: three channels.",
@@ -84,10 +98,10 @@ _MEANING = {
     "mean": "QuAC's older spelling of scale and shift: `(pixel - mean) / std`.",
     "std": "See `mean`.",
     "reference": (
-        "Folder of the reference images, the `source` of one of the splits; left out, the training split's, "
-        "which is also the only choice while training."
+        "Reference images: the name of a split (`train`, `validation`, `test`), or its `source`; left out, the "
+        "training split's, which is also the only choice while training."
     ),
-    "rand_crop_prob": "QuAC's spelling of `augment.crop_probability`.",
+    "rand_crop_prob": "QuAC's spelling of `augment.crop_probability`, which is for training alone.",
 }
 
 
@@ -101,6 +115,8 @@ class Split(Section):
     source: str | None = data_key("source")
     sources: dict[str, Annotated[list[WeightedFolder], Field(min_length=1)]] | None = data_key("sources")
     img_size: int | None = data_key("img_size")
+    preprocess: Literal[MODES] | None = data_key("preprocess")
+    load_size: Positive | None = data_key("load_size")
     batch_size: Positive | None = data_key("batch_size")
     num_workers: Positive | None = data_key("num_workers")
     grayscale: bool | None = data_key("grayscale")
@@ -124,6 +140,7 @@ class Data(Split):
     """The training images, and how all images are read."""
 
     img_size: int = data_key("img_size", 128)
+    preprocess: Literal[MODES] = data_key("preprocess", "resize")
     batch_size: Positive = data_key("batch_size", 8)
     num_workers: Positive = data_key("num_workers", 4)
     scale: float = data_key("scale", 2.0)
@@ -334,6 +351,8 @@ class Config(Section):
     def reference_split(self, split):
         """Name of the split whose images give the styles of kind `reference` for the queries of `split`."""
         folder = self.splits[split].reference
+        if folder in self.splits:
+            return folder
         return next(name for name, section in self.splits.items() if folder in (None, section.source))
 
 

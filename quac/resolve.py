@@ -6,6 +6,7 @@ import re
 from pydantic import ValidationError
 
 from quac.config import SEVERITIES, Config, Split, known_keys
+from quac.data.preprocess import for_conversion, parts
 from quac.errors import QuacError, listing
 
 
@@ -17,16 +18,24 @@ def resolve(raw):
     if not isinstance(raw, dict):
         raise QuacError("the config must be a mapping of sections, such as `data:` and `solver:`")
     # An empty section (every key commented out) is None in YAML; `x-` keys are free, for anchors.
-    raw = {name: value for name, value in raw.items() if value is not None and not str(name).startswith("x-")}
+    raw = {name: _without_none(value) for name, value in raw.items() if not str(name).startswith("x-")}
     try:
-        config = Config.model_validate(raw)
+        config = Config.model_validate({name: value for name, value in raw.items() if value is not None})
     except ValidationError as error:
-        raise QuacError("the config has errors:\n" + listing([_explain(e) for e in error.errors()], 30)) from None
+        said = list(dict.fromkeys(_explain(e) for e in error.errors()))
+        raise QuacError("the config has errors:\n" + listing(said, 30)) from None
     faults = []
     config = _fill_in(config, faults)
     if faults:
         raise QuacError("the config has errors:\n" + listing(faults, 30))
     return config
+
+
+def _without_none(section):
+    """A section without its empty keys: they stand for their defaults, as if they were left out."""
+    if not isinstance(section, dict):
+        return section
+    return {name: _without_none(value) for name, value in section.items() if value is not None}
 
 
 def image_size_fault(size):
@@ -74,6 +83,7 @@ def _read_data(section, faults):
     data["channels"] = data["channels"] or 3
     if fault := image_size_fault(data["img_size"]):
         faults.append(f"data.img_size: {fault}")
+    _check_training_size(data, faults)
     if data["range"] and data["range"][0] >= data["range"][1]:
         faults.append("data.range: the lowest value comes first, and is below the highest")
     if (crop := data["rand_crop_prob"]) is not None:
@@ -89,12 +99,38 @@ def _read_data(section, faults):
     return data
 
 
+def _check_training_size(data, faults):
+    """Training takes squares of `img_size`."""
+    (scaling, crop), load_size = parts(data["preprocess"]), data["load_size"]
+    if not crop and scaling != "resize":
+        better = f"{scaling}_and_crop" if scaling else "crop"
+        faults.append(
+            f"data.preprocess: {data['preprocess']} leaves images of many sizes, but training takes squares of "
+            f"data.img_size; choose {better}. (validation_data.preprocess and test_data.preprocess may be it.)"
+        )
+    if (scaling, bool(crop)) == ("resize", False) and load_size not in (None, data["img_size"]):
+        faults.append("data.load_size: resize goes to data.img_size; leave it out, or choose resize_and_crop")
+    _fill_in_load_size(data, data["img_size"], "data", faults)
+
+
+def _fill_in_load_size(split, img_size, name, faults):
+    """What a split is scaled to: `img_size` where nothing else is said; None where nothing is scaled."""
+    (scaling, crop), load_size = parts(split["preprocess"]), split["load_size"]
+    if load_size and not scaling:
+        faults.append(f"{name}.load_size: {split['preprocess']} does not scale; leave it out")
+    if scaling == "resize" and crop and not load_size:
+        faults.append(f"{name}.load_size: is missing; {split['preprocess']} resizes to it before it crops")
+    if scaling and crop and load_size and load_size < img_size:
+        faults.append(f"{name}.load_size: {load_size} is smaller than the crop, data.img_size ({img_size}); raise it")
+    split["load_size"] = (load_size or img_size) if scaling else None
+
+
 def _fill_in_sources(splits, config, faults):
     """Each split's source: as given, or the list that the split maker writes."""
     if config.split is None:
         for name, split in splits.items():
-            if (split["source"] is None) == (split["sources"] is None):
-                what = "is missing; it has no default" if split["source"] is None else "is given, and sources as well"
+            if bool(split["source"]) == bool(split["sources"]):
+                what = "is given, and sources as well" if split["source"] else "is missing; it has no default"
                 faults.append(f"{name}.source: {what}: give source, or sources, or a section `split` for all")
         return
     shares = {"data": config.split.train, "validation_data": config.split.validation, "test_data": config.split.test}
@@ -145,8 +181,13 @@ def _as_data(split, data, name, faults):
                 f"{name}: {shared} is {split[shared]}, but {data[shared]} in data; "
                 "all splits must be read alike: leave it out here"
             )
-    of_each = ("source", "sources", "reference")
-    return {key: data[key] if value is None and key not in of_each else value for key, value in split.items()}
+    of_each = ("source", "sources", "reference", "load_size")
+    filled = {key: data[key] if value is None and key not in of_each else value for key, value in split.items()}
+    filled["preprocess"] = for_conversion(filled["preprocess"])
+    if parts(filled["preprocess"])[0] == parts(data["preprocess"])[0]:  # another scaling has another size
+        filled["load_size"] = filled["load_size"] or data["load_size"]
+    _fill_in_load_size(filled, data["img_size"], name, faults)
+    return filled
 
 
 def _fill_in_model(config, data, faults):
@@ -186,28 +227,33 @@ def _fill_in_judge(judge, data, faults):
 
 
 def _check_references(splits, faults):
-    sources = [split["source"] for split in splits.values() if split["source"]]
-    if splits["data"]["reference"] not in (None, splits["data"]["source"]):
+    sources = [*(_LISTS[name] for name in splits), *(split["source"] for split in splits.values() if split["source"])]
+    if splits["data"]["reference"] not in (None, "train", splits["data"]["source"]):
         faults.append("data.reference: training draws its references from data.source; leave it out")
     for name, split in splits.items():
         if name != "data" and split["reference"] is not None and split["reference"] not in sources:
             faults.append(
-                f"{name}.reference: {split['reference']} is not the source of a split; leave it out "
-                f"(the training split's images), or give one of: {', '.join(sources)}"
+                f"{name}.reference: {split['reference']} is no split, nor the source of one; leave it out "
+                f"(the training split's images), or give one of: {', '.join(dict.fromkeys(sources))}"
             )
 
 
 def _explain(error):
     """One of pydantic's errors as a sentence, with the nearest known name for an unknown key."""
-    location = [part for part in error["loc"] if part not in ("function-after", "function-before")]
+    # What pydantic adds of its own: of which alternative of a type it speaks.
+    location = [part for part in error["loc"] if not re.match(r"function-|literal\[|dict\[", str(part))]
     name = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
         return f"{name}: unknown key{_nearest(location)}"
     if error["type"] == "missing":
         return f"{name}: is missing; it has no default"
-    given = error["input"]
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool | type(None)) else ""
-    return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}{shown}"
+    if location == ["data", "sampling"]:
+        return "data.sampling: must be balanced, natural, or {class: weight}" + _shown(error["input"])
+    return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}{_shown(error['input'])}"
+
+
+def _shown(given):
+    return f" (given: {given!r})" if isinstance(given, str | int | float | bool | type(None)) else ""
 
 
 def _nearest(location):

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 from quac.errors import QuacError
 
 # Of the sections, what the training does not depend on.
-_OF_DATA = {"img_size", "batch_size", "scale", "shift", "augment", "sampling"}
+_OF_DATA = {"img_size", "batch_size", "scale", "shift", "augment", "sampling", "preprocess", "load_size"}
+_SIZES = {"preprocess", "load_size"}
 _READING = {"range", "background", "page", "max_pixels"}
 _RANGE = {"scale", "shift"}
 _NETWORKS = {"num_domains"}  # counted in the data; the rest of `model` decides
@@ -24,7 +25,7 @@ def stage_settings(config, stage):
 
     Args:
         config: a resolved Config.
-        stage: `config`, `split`, `index_<split>`, `checks`, `store`, `classifier`, `check`, `train`,
+        stage: `config`, `split`, `index_<split>`, `checks`, `store_<split>`, `classifier`, `check`, `train`,
             `schedule_<last step of a segment>`, `conversion_<split>` or `select`.
     """
     name, _, part = stage.partition("_")
@@ -61,13 +62,18 @@ def _checks(config, _):
         "splits": list(config.splits),
         "severity": config.checks.severity,
         "near_duplicate_distance": _distance(config),
-        "img_size": config.data.img_size,
-        "squares": True,
+        "sampling": sorted(config.data.sampling) if isinstance(config.data.sampling, dict) else None,
+        "sizes": {split: _sizes(config, split) for split in config.splits},
     }
 
 
-def _store(config, _):
-    return {"img_size": config.data.img_size, "channels": config.model.input_dim, **_reading(config)}
+def _store(config, split):
+    return {**_sizes(config, split), "channels": config.model.input_dim, **_reading(config)}
+
+
+def _sizes(config, split):
+    """How images come to their size."""
+    return {"img_size": config.data.img_size, **config.splits[split].model_dump(include=_SIZES)}
 
 
 def _listing(config):

@@ -62,15 +62,17 @@ def make_index(path, source, **options):
 
 def storing(size=32, channels=1, **options):
     """The settings of a store."""
-    return SimpleNamespace(img_size=size, channels=channels, reading=reading(**options))
+    sizes = {"preprocess": "resize", "load_size": None, "img_size": size}
+    sizes |= {name: options.pop(name) for name in sizes.keys() & options.keys()}
+    return SimpleNamespace(**sizes, channels=channels, reading=reading(**options))
 
 
-def make_store(folder, counts, size=32, channels=1, seed=0):
-    """Images, their index and their store; returns the open Store."""
+def make_store(folder, counts, size=32, channels=1, seed=0, **options):
+    """Images, their index and their store; returns the open Store. The images have 32 x 32 pixels."""
     folder = Path(folder)
     write_images(folder / "images", counts, seed)
     index = make_index(folder / "index.parquet", folder / "images")
-    build_store(folder / "pixels.store", index, storing(size, channels))
+    build_store(folder / "pixels.store", index, storing(size, channels, **options))
     return Store.open(folder / "pixels.store", folder / "index.parquet")
 
 

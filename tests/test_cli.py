@@ -6,7 +6,7 @@ import sys
 import pytest
 from builders import tiny_config, write_images
 
-from quac import cli
+from quac.cli.command import stage
 from quac.errors import QuacError
 from quac.settings import stage_settings
 
@@ -87,7 +87,7 @@ def test_errors_become_messages_and_statuses(tmp_path, capsys, error, status, sa
         raise error
 
     with pytest.raises(SystemExit) as ended:
-        cli.stage(fail)(log_file=tmp_path / "stage.log")
+        stage(fail)(log_file=tmp_path / "stage.log")
     shown = capsys.readouterr().err
     assert ended.value.code == status
     assert shown.startswith(said)
@@ -118,3 +118,24 @@ def test_splits_by_hand_overwrite_nothing_and_pass_over_nothing(tmp_path):
     no_groups = quac("split", tmp_path / "lists/train.csv", "--out", tmp_path / "other", "--group-column", "plate")
     assert "train.csv: has no column plate" in no_groups.stderr
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--range", "5", "5"], "--range: the lowest value comes first"),
+        (["--range", "nan", "1"], "--range: the lowest value comes first"),
+        (
+            ["--train", "0", "--validation", "0.5", "--test", "0.5"],
+            "the shares of train and validation must be above 0",
+        ),
+        (["--train", "0.9"], "must be from 0 to 1 and sum to 1"),
+    ],
+)
+def test_a_split_by_hand_names_wrong_options_before_it_reads_an_image(tmp_path, arguments, said):
+    write_images(tmp_path / "images", {"a": 4, "b": 4})
+    done = quac("split", tmp_path / "images", "--out", tmp_path / "lists", *arguments)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "indexing" not in done.stderr
+    assert "Traceback" not in done.stderr

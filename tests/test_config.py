@@ -93,7 +93,7 @@ def test_what_is_left_out_is_taken_from_the_training_split():
         ({"model": {"final_activation": "sigmoid"}}, "put the images into [-1, 1]"),
         ({"data": {"source": "a", "mean": 0.5, "std": 0.5, "scale": 1.0}}, "mean and std say the same as scale"),
         ({"validation_config": {"do_nothing": True, "scale": 0.5}}, "do_nothing: true means scale 1 and shift 0"),
-        ({"validation_data": {"source": "b", "reference": "c"}}, "c is not the source of a split"),
+        ({"validation_data": {"source": "b", "reference": "c"}}, "c is no split, nor the source of one"),
         ({"data": {"source": "a", "reference": "b"}}, "training draws its references from data.source"),
         ({"data": {"source": "a", "classes": ["x", "x"]}}, "data.classes: names at least two classes, each once"),
         (
@@ -144,6 +144,27 @@ def test_quacs_crops_are_ours():
         ({"data": {"source": "a", "background": [0, 0, 256]}}, "data.background.2: input should be less than or equal"),
         ({"data": {"source": "a", "classes": ["x", "y"], "sampling": {"x": 1}}}, "data.sampling: give a weight for"),
         ({"data": {"source": "a", "sampling": {"x": 0}}}, "data.sampling: some class must have a weight above 0"),
+        ({"data": {"source": "a", "sampling": "even"}}, "data.sampling: must be balanced, natural, or {class: weight}"),
+        ({"data": {"source": ""}}, "data.source: is missing"),
+        ({"data": {"sources": {}}}, "data.source: is missing"),
+        ({"data": {"source": "a", "preprocess": "scale"}}, "data.preprocess: input should be 'resize', 'scale_width'"),
+        ({"data": {"source": "a", "preprocess": "none"}}, "training takes squares of data.img_size; choose crop"),
+        ({"data": {"source": "a", "preprocess": "scale_width"}}, "choose scale_width_and_crop"),
+        ({"data": {"source": "a", "preprocess": "crop", "load_size": 256}}, "data.load_size: crop does not scale"),
+        ({"data": {"source": "a", "load_size": 256}}, "data.load_size: resize goes to data.img_size"),
+        ({"data": {"source": "a", "preprocess": "resize_and_crop"}}, "data.load_size: is missing"),
+        (
+            {"data": {"source": "a", "preprocess": "resize_and_crop", "load_size": 64}},
+            "data.load_size: 64 is smaller than the crop, data.img_size (128)",
+        ),
+        (
+            {"validation_data": {"source": "b", "preprocess": "resize_and_crop", "load_size": 64}},
+            "validation_data.load_size: 64 is smaller than the crop",
+        ),
+        (
+            {"validation_data": {"source": "b", "preprocess": "none", "load_size": 64}},
+            "validation_data.load_size: none does not scale; leave it out",
+        ),
         (
             {"data": {"source": "a", "rand_crop_prob": 0.5, "augment": {"crop_probability": 0.4}}},
             "data.rand_crop_prob: says the same as data.augment.crop_probability",
@@ -169,6 +190,36 @@ def test_faults_of_sources_and_checks(sections, expected):
     assert expected in fault(raw(**sections))
 
 
+@pytest.mark.parametrize(
+    ("training", "own", "converting"),
+    [
+        ({}, {}, ("resize", 128)),
+        ({"preprocess": "resize_and_crop", "load_size": 150}, {}, ("resize_and_center_crop", 150)),
+        ({"preprocess": "crop"}, {}, ("center_crop", None)),
+        ({"preprocess": "crop"}, {"preprocess": "none"}, ("none", None)),
+        ({"preprocess": "resize_and_crop", "load_size": 150}, {"preprocess": "scale_width"}, ("scale_width", 128)),
+        (
+            {"preprocess": "resize_and_crop", "load_size": 150},
+            {"preprocess": "resize_and_crop"},
+            ("resize_and_center_crop", 150),
+        ),
+        ({}, {"preprocess": "resize", "load_size": 256}, ("resize", 256)),
+        ({}, {"preprocess": "scale_shortside_and_crop"}, ("scale_shortside_and_center_crop", 128)),
+    ],
+)
+def test_conversion_has_a_preprocessing_of_its_own_by_default_that_of_the_training(training, own, converting):
+    config = resolve(raw(data={"source": "a", **training}, validation_data={"source": "b", **own}))
+    assert (config.validation_data.preprocess, config.validation_data.load_size) == converting
+    assert resolve(config.model_dump()) == config
+
+
+def test_references_are_named_by_split_or_source():
+    one_list = {name: {"source": "list.csv"} for name in ("data", "validation_data", "test_data")}
+    for reference, split in ((None, "train"), ("test", "test"), ("list.csv", "train")):
+        config = resolve(raw(**{**one_list, "validation_data": {"source": "list.csv", "reference": reference}}))
+        assert config.reference_split("validation") == split
+
+
 def test_all_faults_at_once():
     text = fault(raw(loss={"lambda_cycle": 2, "lambda_sty": "x"}, runs={}))
     assert all(name in text for name in ("loss.lambda_cycle", "loss.lambda_sty", "runs"))
@@ -176,6 +227,7 @@ def test_all_faults_at_once():
 
 def test_empty_sections_and_anchors_are_fine():
     assert resolve(raw(loss=None, **{"x-anchors": {"any": 1}})).loss.lambda_cyc == 1
+    assert resolve(raw(data={"source": "a", "augment": {"hflip": None}, "img_size": None})).data.img_size == 128
 
 
 def test_numbers_that_yaml_reads_as_text():

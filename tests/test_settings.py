@@ -5,9 +5,10 @@ from builders import tiny_config
 
 from quac.settings import stage_settings
 
-STAGES = ["index_train", "index_test", "checks", "store", "classifier", "check", "train", "schedule_2", "schedule_10"]
-STAGES += ["conversion_validation", "conversion_test", "select"]
+STAGES = ["index_train", "index_test", "checks", "store_train", "store_validation", "store_test", "classifier", "check"]
+STAGES += ["train", "schedule_2", "schedule_10", "conversion_validation", "conversion_test", "select"]
 CONVERSION = {"conversion_validation", "conversion_test"}
+STORES = {"store_train", "store_validation", "store_test"}
 
 
 def changed(**sections):
@@ -24,7 +25,11 @@ def changed(**sections):
         ({"data": {"augment": {"hflip": 0.5}}}, {"train"}),
         ({"data": {"rand_crop_prob": 0.5}}, {"train"}),
         ({"data": {"sampling": "natural"}}, {"train"}),
-        ({"data": {"range": [0, 4095]}}, {"index_train", "index_test", "store", "train"}),
+        ({"data": {"sampling": {"a": 1, "b": 2}}}, {"train", "checks"}),
+        ({"data": {"preprocess": "crop"}}, {"checks", *STORES, "train"}),
+        ({"data": {"load_size": 32}}, set()),  # the default
+        ({"validation_data": {"preprocess": "none"}}, {"checks", "store_validation"}),
+        ({"data": {"range": [0, 4095]}}, {"index_train", "index_test", *STORES, "train"}),
         ({"data": {"layout": "class_first"}}, {"index_train", "index_test"}),
         ({"checks": {"severity": {"blank": "error"}}}, {"checks"}),
         ({"run": {"save_every": 3}}, {"schedule_2", "schedule_10", "select"}),
@@ -32,8 +37,8 @@ def changed(**sections):
         ({"run": {"seed": 1}}, {"train", "classifier", *CONVERSION}),
         ({"model": {"conv_dim": 5}}, {"train", *CONVERSION}),
         ({"model": {"num_domains": 2}}, {"checks"}),
-        ({"data": {"img_size": 64}}, {"checks", "store", "train", "classifier", "check", *CONVERSION}),
-        ({"data": {"grayscale": False}}, {"store", "train", "check", *CONVERSION}),
+        ({"data": {"img_size": 64}}, {"checks", *STORES, "train", "classifier", "check", *CONVERSION}),
+        ({"data": {"grayscale": False}}, {*STORES, "train", "check", *CONVERSION}),
         ({"data": {"source": "elsewhere"}}, {"index_train"}),
         ({"test_data": {"source": "elsewhere"}}, {"index_test"}),
         ({"data": {"classes": ["b", "a"]}}, {"index_train", "index_test"}),

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from quac.console import progress
-from quac.data.batches import load
+from quac.data.batches import load, to_square
 from quac.files import whole
 
 
@@ -46,10 +46,11 @@ def fit_classifier(store, settings, device):
         rng = np.random.Generator(np.random.Philox(key=[settings.seed, epoch]))
         total = 0.0
         for rows in np.array_split(rng.permutation(len(store)), steps):
-            x = load(store, rows, device, settings.data.scale, settings.data.shift)
+            crops = store.corners(rows, store.side, rng.random((2, len(rows)))) if store.side else None
+            x = load(store, rows, device, settings.data.scale, settings.data.shift, crops)
             x = _shift(x, torch.from_numpy(rng.uniform(-1, 1, (len(rows), 2)).astype(np.float32)).to(device))
             x = x * settings.judge.scale + settings.judge.shift
-            x = F.interpolate(x, size=(settings.judge.img_size,) * 2, mode="bilinear", antialias=True)
+            x = to_square(x, settings.judge.img_size)
             loss = F.cross_entropy(network(x), torch.from_numpy(store.labels[rows]).to(device))
             optimizer.zero_grad()
             loss.backward()

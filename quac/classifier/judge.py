@@ -4,9 +4,8 @@ import warnings
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
-from quac.data.batches import load
+from quac.data.batches import batches_of, load, to_square
 from quac.errors import QuacError
 
 
@@ -50,9 +49,7 @@ class Judge:
     @torch.inference_mode()
     def _outputs(self, images):
         x, size = images * self.settings.scale + self.settings.shift, self.settings.img_size
-        if x.shape[-2:] != (size, size):
-            x = F.interpolate(x, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
-        return self.module(x)
+        return self.module(to_square(x, size))
 
     def _try_out(self, model, device):
         shape = (4, model.input_dim, model.img_size, model.img_size)
@@ -82,9 +79,10 @@ class Judge:
 
 def judge_store(judge, store, data, batch_size, device):
     """Probabilities (images, classes) of the real images of a split, as a NumPy array."""
-    rows = np.arange(len(store))
-    parts = np.split(rows, range(batch_size, len(rows), batch_size))
-    return np.concatenate([judge(load(store, part, device, data.scale, data.shift)).cpu().numpy() for part in parts])
+    probabilities = np.empty((len(store), len(judge.classes)), np.float32)
+    for rows in batches_of(store, np.arange(len(store)), batch_size):
+        probabilities[rows] = judge(load(store, rows, device, data.scale, data.shift)).cpu().numpy()
+    return probabilities
 
 
 def accuracy_report(probabilities, labels, classes):

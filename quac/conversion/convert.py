@@ -6,7 +6,7 @@ import torch
 
 from quac.console import progress
 from quac.conversion.styles import padded
-from quac.data.batches import load, to_uint8
+from quac.data.batches import batches_of, load, to_uint8
 from quac.errors import QuacError
 
 
@@ -17,7 +17,7 @@ def convert(generator, judge, store, styles, settings, device, keep=None):
     Args:
         generator: the averaged generator.
         judge: see `quac.classifier.judge.Judge`.
-        store: the queries.
+        store: the queries, of one size or of many.
         styles: {kind: LatentStyles or ReferenceStyles}.
         settings: `tries` per query and target, `batch_size`, `data` (scale, shift).
         keep: called with (kind, row of the store, target label, uint8 image) for the best try of each
@@ -31,9 +31,7 @@ def convert(generator, judge, store, styles, settings, device, keep=None):
     """
     parts, bar = [], progress(total=len(store), what="converting", unit="query")
     for label in range(len(store.classes)):
-        members = store.rows_of(label)
-        for start in range(0, len(members), settings.batch_size):
-            rows = members[start : start + settings.batch_size]
+        for rows in batches_of(store, store.rows_of(label), settings.batch_size):
             parts += _convert_batch(generator, judge, store, styles, settings, device, keep, label, rows)
             bar.update(len(rows))
     bar.close()
@@ -48,7 +46,7 @@ def convert(generator, judge, store, styles, settings, device, keep=None):
 
 def _convert_batch(generator, judge, store, styles, settings, device, keep, source, rows):
     """All kinds, targets and tries of one batch of queries of one class; numbers are copied from the device once."""
-    all_rows = padded(rows, settings.batch_size)
+    all_rows = padded(rows, store.batch_size(rows[0], settings.batch_size))
     digests = store.digests[all_rows]
     x = load(store, all_rows, device, settings.data.scale, settings.data.shift)
     features = generator.features(x)

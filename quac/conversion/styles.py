@@ -9,7 +9,7 @@ import hashlib
 import numpy as np
 import torch
 
-from quac.data.batches import load
+from quac.data.batches import batches_of, load, to_square
 from quac.errors import QuacError
 
 
@@ -43,9 +43,12 @@ class LatentStyles:
 class ReferenceStyles:
     """Styles of reference images of the target class, by the style encoder; each image is encoded once."""
 
-    def __init__(self, style_encoder, store, data, batch_size, seed, device):
-        """`store` holds the reference images; `data` gives their range (scale, shift)."""
-        self.style_encoder, self.store, self.data = style_encoder, store, data
+    def __init__(self, style_encoder, store, data, img_size, batch_size, seed, device):
+        """`store` holds the reference images; `data` gives their range (scale, shift).
+
+        The encoder takes squares of `img_size`: images of other sizes are resized for it.
+        """
+        self.style_encoder, self.store, self.data, self.img_size = style_encoder, store, data, img_size
         self.batch_size, self.seed, self.device = batch_size, seed, device
         self.members = [store.rows_of(label) for label in range(len(store.classes))]
         self.encoded = {}  # row of the store -> style
@@ -60,11 +63,12 @@ class ReferenceStyles:
         return torch.stack([self.encoded[row] for row in rows]), [self.store.paths[row] for row in rows]
 
     def _encode(self, rows, label):
-        for start in range(0, len(rows), self.batch_size):
-            part = rows[start : start + self.batch_size]
-            images = load(self.store, padded(part, self.batch_size), self.device, self.data.scale, self.data.shift)
+        for part in batches_of(self.store, rows, self.batch_size):
+            rows = padded(part, self.store.batch_size(part[0], self.batch_size))
+            images = load(self.store, rows, self.device, self.data.scale, self.data.shift)
+            images = to_square(images, self.img_size)
             styles = self.style_encoder(images, torch.full((len(images),), label, device=self.device))
-            self.encoded.update(zip(part, styles, strict=False))
+            self.encoded.update(zip(part.tolist(), styles, strict=False))
 
 
 def open_styles(kinds, networks, references, settings, device):
@@ -73,7 +77,7 @@ def open_styles(kinds, networks, references, settings, device):
     Args:
         networks: `mapping_network` and `style_encoder`.
         references: store of the reference images.
-        settings: `seed`, `batch_size`, `model` (latent_dim) and `data` (scale, shift).
+        settings: `seed`, `batch_size`, `model` (latent_dim, img_size) and `data` (scale, shift).
     """
     unknown = set(kinds) - {"latent", "reference"}
     if unknown:
@@ -85,7 +89,13 @@ def open_styles(kinds, networks, references, settings, device):
         )
     if "reference" in kinds:
         styles["reference"] = ReferenceStyles(
-            networks["style_encoder"], references, settings.data, settings.batch_size, settings.seed, device
+            networks["style_encoder"],
+            references,
+            settings.data,
+            settings.model.img_size,
+            settings.batch_size,
+            settings.seed,
+            device,
         )
     return styles
 

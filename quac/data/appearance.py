@@ -3,14 +3,22 @@
 import numpy as np
 
 from quac.data.findings import conjoined, finding, sources_of, tally
+from quac.data.preprocess import parts, too_small
 
 # Above these a difference is worth a warning.
-RESIZED = 2  # area of the largest image, by that of the smallest
+RESIZED = 2  # largest factor by which an area changes, by the smallest
 SQUASHED = 1.5  # longer side by the shorter one
 SHIFTED = 0.1  # distance of two mean histograms, see `_distance`
 # By chance, one class in 200 is further apart than all shuffles, but hardly one in thousands by so much.
 SHUFFLES, BEYOND_CHANCE = 200, 0.05
 FEWEST_TO_COMPARE = 5  # images of a class and split, for their mean histogram to say something
+
+# The area that a scaling brings to one size.
+SCALED_BY = {
+    "resize": lambda width, height: width * height,
+    "scale_width": lambda width, _: width**2,
+    "scale_shortside": lambda width, height: np.minimum(width, height) ** 2,
+}
 
 
 def blank(data, _):
@@ -49,28 +57,50 @@ def _mixed(data, values, what, remedy):
 
 
 def mixed_sizes(data, settings):
-    areas = data.usable["width"] * data.usable["height"]
-    if settings.squares and len(areas) and areas.max() > RESIZED * areas.min():
-        small, large = (data.usable.loc[row] for row in (areas.idxmin(), areas.idxmax()))
-        yield finding(
-            f"{sources_of(data)}: the images have {_size(small)} to {_size(large)} pixels, and all are resized to "
-            f"{settings.img_size}x{settings.img_size}, each by a factor of its own",
-            "cut or scale the images so that a pixel is the same length in all of them",
-            [f"{row['name']}: {_size(row)}" for row in (small, large)],
-        )
+    for scaling, measure in SCALED_BY.items():
+        rows = data.usable[_scaled_by(data, settings, scaling)]
+        areas = measure(rows["width"], rows["height"])
+        if len(areas) and areas.max() > RESIZED * areas.min():
+            small, large = (rows.loc[row] for row in (areas.idxmin(), areas.idxmax()))
+            yield finding(
+                f"{sources_of(data)}: the images have {_size(small)} to {_size(large)} pixels, and are resized, "
+                "each by a factor of its own",
+                "cut or scale the images so that a pixel is the same length in all of them, or do not scale them "
+                "(data.preprocess: crop)",
+                [f"{row['name']}: {_size(row)}" for row in (small, large)],
+            )
 
 
 def distorted(data, settings):
     width, height = data.usable["width"], data.usable["height"]
     ratio = np.maximum(width, height) / np.minimum(width, height)
-    if settings.squares and (ratio > SQUASHED).any():
-        rows = data.usable[ratio > SQUASHED]
+    squashed = (ratio > SQUASHED) & _scaled_by(data, settings, "resize")
+    if squashed.any():
+        rows = data.usable[squashed]
         yield finding(
             f"{sources_of(data)}: {len(rows)} image(s) ({tally(rows['split'])}) have a side more than "
-            f"{SQUASHED} times the other, up to {ratio.max():.1f} times, and are squashed to a square",
-            "cut the images to squares, or pad them",
+            f"{SQUASHED} times the other, up to {ratio[squashed].max():.1f} times, and are squashed to a square",
+            "crop instead (data.preprocess: scale_shortside_and_crop), cut the images to squares, or pad them",
             rows["name"] + ": " + rows["width"].astype(str) + "x" + rows["height"].astype(str),
         )
+
+
+def smaller_than_crop(data, settings):
+    sizes = zip(data.usable["split"], data.usable["width"], data.usable["height"], strict=True)
+    small = [too_small(width, height, getattr(settings.sizes, split)) for split, width, height in sizes]
+    if any(small):
+        rows = data.usable[small]
+        yield finding(
+            f"{sources_of(data)}: {len(rows)} image(s) ({tally(rows['split'])}) are smaller than the crop",
+            "remove them, lower data.img_size, or scale before the crop (data.preprocess, data.load_size)",
+            rows["name"] + ": " + rows["width"].astype(str) + "x" + rows["height"].astype(str),
+        )
+
+
+def _scaled_by(data, settings, scaling):
+    """Which images are of a split that is scaled so."""
+    splits = [split for split in data.indexes if parts(getattr(settings.sizes, split).preprocess)[0] == scaling]
+    return data.usable["split"].isin(splits)
 
 
 def histogram_shift(data, _):

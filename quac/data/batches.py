@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from quac.data.augment import DRAWS, augment
 from quac.data.cache import DeviceCache, is_cached
@@ -25,9 +26,27 @@ def to_uint8(images, scale, shift):
     return images.sub(shift).div_(scale).clamp_(0, 1).mul_(255).round_().to(torch.uint8)
 
 
-def load(store, rows, device, scale, shift):
-    """Rows of a store -> float32 tensor (rows, channels, size, size) on the device, in the networks' range."""
-    return to_range(_to_device(_pinned(store.images(rows), device), device), scale, shift)
+def to_square(images, side):
+    """(B, C, H, W) resized to (B, C, side, side), where they are not: bilinear, antialiased."""
+    if images.shape[-2:] == (side, side):
+        return images
+    return F.interpolate(images, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+
+
+def load(store, rows, device, scale, shift, corners=None):
+    """Rows of a store -> float32 (rows, channels, height, width) on the device, in the networks' range.
+
+    The images are shown in one size; `corners` says where they are cropped, see `Store.corners`; None: in the middle.
+    """
+    pixels = store.images(rows) if corners is None else store.squares(rows, corners, store.side)
+    return to_range(_to_device(_pinned(pixels, device), device), scale, shift)
+
+
+def batches_of(store, rows, most):
+    """`rows` in parts of at most `most` images, those of a part shown in one size."""
+    for alike in store.by_size(rows):
+        size = store.batch_size(alike[0], most)
+        yield from np.split(alike, range(size, len(alike), size))
 
 
 def _pinned(array, device):
@@ -60,6 +79,7 @@ class TrainingBatches:
     with replacement, by the weights of its source. The target class is that of
     a reference image drawn likewise; it may be the image's own.
 
+    Images larger than `data.img_size` are cropped at a place that is drawn.
     The pixels are gathered on the device, where `data.device_cache` says so;
     otherwise from the memory map, and for a GPU one step ahead, in a thread.
     """
@@ -107,9 +127,12 @@ class TrainingBatches:
         }
 
     def _gather_images(self, rng, rows):
-        draws = rng.random((DRAWS, len(rows)), dtype=np.float32)
-        return [_pinned(part, self.device) for part in (rows if self.cache else self.store.images(rows), draws)]
+        draws, side = rng.random((DRAWS, len(rows)), dtype=np.float32), self.data.img_size
+        # Drawn only where there is a choice, so that the others are what they are without crops.
+        corners = self.store.corners(rows, side, rng.random((2, len(rows))) if self.store.side else None)
+        found = self.cache.places(rows, corners) if self.cache else self.store.squares(rows, corners, side)
+        return [_pinned(part, self.device) for part in (found, draws)]
 
-    def _images(self, pixels, draws):
-        pixels = self.cache[pixels] if self.cache else pixels
+    def _images(self, found, draws):
+        pixels = self.cache.squares(found, self.data.img_size) if self.cache else found
         return augment(to_range(pixels, self.data.scale, self.data.shift), self.data.augment, draws)

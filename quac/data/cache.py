@@ -1,5 +1,6 @@
 """The images of a store in the memory of the device."""
 
+import numpy as np
 import torch
 
 SHARE = 0.5  # of the free memory of a GPU that the images may take; the networks need the rest
@@ -13,13 +14,26 @@ def is_cached(store, choice, device):
 
 
 class DeviceCache:
-    """`cache[rows]`: pixels (rows, channels, height, width) as stored, on the device. All images have one size."""
+    """The pixels of a store on a device, images of any sizes one after the other."""
 
     def __init__(self, store, device):
-        shape = (len(store), *map(int, store.shapes[0]))
+        self.shapes, self.ends, self.device = store.shapes, store.ends, device
         self.dtype = torch.uint16 if store.flat.dtype == "uint16" else torch.uint8
         signed = store.flat.view("int16" if self.dtype is torch.uint16 else "uint8")  # uint16 cannot be gathered
-        self.pixels = torch.from_numpy(signed.copy()).to(device).reshape(shape)
+        self.flat = torch.from_numpy(signed.copy()).to(device)
+        self.channels = int(store.shapes[0][0])
 
-    def __getitem__(self, rows):
-        return self.pixels[rows].view(self.dtype)
+    def places(self, rows, corners):
+        """Where squares begin, and how far it is to the next row and channel: (3, rows) int64, for `squares`."""
+        _, heights, widths = self.shapes[rows].T
+        begins = self.ends[rows] - self.channels * heights * widths
+        top, left = corners
+        return np.stack([begins + top * widths + left, widths, heights * widths])
+
+    def squares(self, places, side):
+        """Pixels (rows, channels, side, side) as stored; `places`: a tensor on the device."""
+        begin, width, area = places[:, :, None, None, None]
+        along = torch.arange(side, device=self.device)
+        channel = torch.arange(self.channels, device=self.device)[:, None, None]
+        index = begin + channel * area + along[:, None] * width + along
+        return self.flat[index].view(self.dtype)

@@ -21,9 +21,10 @@ def check_splits(indexes, settings):
 
     Args:
         indexes: {split: index}, see `quac.data.index.build_index`.
-        settings: `num_domains`, the number of classes that the config states, or None; `severity`, {code: error,
-            warning, ignore} where it is not that of `SEVERITIES`; `near_duplicate_distance`, in bits; `squares`,
-            whether images lose their aspect ratio when they are resized to `img_size`.
+        settings: `num_domains`, the number of classes that the config states, or None; `sampling`, the classes to
+            which the config gives a weight, or None; `severity`, {code: error, warning, ignore} where it is not that
+            of `SEVERITIES`; `near_duplicate_distance`, in bits; `sizes`, of each split its `preprocess`, `load_size`
+            and `img_size`, see `quac.data.preprocess`.
 
     Returns:
         Findings, errors first: dicts of `code`, `severity` (error, warning),
@@ -87,6 +88,16 @@ def _num_domains(data, settings):
             f"model.num_domains is {settings.num_domains}, but the data has {len(classes)} classes "
             f"({', '.join(classes)})",
             "leave model.num_domains out, or correct the folders",
+        )
+
+
+def _sampling(data, settings):
+    classes = set(_used(data))
+    if settings.sampling is not None and classes != set(settings.sampling):
+        odd = sorted(classes.symmetric_difference(settings.sampling))
+        yield finding(
+            f"data.sampling does not fit the data in {', '.join(odd)}",
+            f"give a weight to each of {', '.join(sorted(classes))}, and to no other",
         )
 
 
@@ -161,6 +172,7 @@ CHECKS = {
     "one-class": _one_class,
     "class-missing": _class_missing,
     "num-domains": _num_domains,
+    "sampling": _sampling,
     "class-names-alike": _class_names_alike,
     "too-few": _too_few,
     "imbalance": _imbalance,
@@ -173,6 +185,7 @@ CHECKS = {
     "mixed-modes": appearance.mixed_modes,
     "mixed-bit-depths": appearance.mixed_bit_depths,
     "mixed-sizes": appearance.mixed_sizes,
+    "smaller-than-crop": appearance.smaller_than_crop,
     "distorted": appearance.distorted,
     "histogram-shift": appearance.histogram_shift,
     "stray-files": _stray_files,

@@ -160,10 +160,7 @@ def _checked_header(place, header):
 def _read_list(source, text):
     remedy = "write a list of one mapping (path, class, ...) per image"
     try:
-        if source.lower().endswith(".json"):
-            entries = json.loads(text)
-        else:
-            entries = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (either is safe)
+        entries = json.loads(text) if source.lower().endswith(".json") else yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise QuacError(f"{source}: cannot be read: {' '.join(str(error).split())}; {remedy}") from None
     entries = [] if entries is None else entries

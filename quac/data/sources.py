@@ -48,6 +48,8 @@ def list_source(source, split, layout="split_first", classes=None):
     if isinstance(source, Mapping):
         return _list_mapping(source, classes)
     source = os.fspath(source)
+    if not source:
+        raise QuacError("the source is empty; name a folder or a list of images")
     if is_manifest(source):
         return _list_manifest(source, split, classes)
     return _list_folder(source, split, layout, classes)
@@ -98,17 +100,24 @@ def _places(source, classes, split, layout):
     if layout == "split_first" or split is None:
         return [(name, name, ()) for name in classes]
     if split == "train":
-        return [(name, name, SPLIT_NAMES.keys() - {"train"}) for name in classes]
+        return [(name, name, _inner_splits(source, name, SPLIT_NAMES.keys() - {"train"})) for name in classes]
     choices = [("validation", "val"), ("test",)] if split == "validation" else [("test",)]
     for choice in choices:
-        inner = [(name, os.path.join(name, folder), ()) for name in classes for folder in choice]
-        places = [place for place in inner if os.path.isdir(os.path.join(source, place[1]))]
+        places = [
+            (name, os.path.join(name, folder), ()) for name in classes for folder in _inner_splits(source, name, choice)
+        ]
         if places:
             return places
     wanted = "validation, val or test" if split == "validation" else "test"
     raise QuacError(
         f"{source}: no class folder holds a folder {wanted} for the {split} split; add it, or correct the layout"
     )
+
+
+def _inner_splits(source, name, wanted):
+    """The folders of a class folder that are called as splits, in any letter case."""
+    with os.scandir(os.path.join(source, name)) as entries:
+        return sorted(entry.name for entry in entries if entry.name.lower() in wanted and entry.is_dir())
 
 
 def _list_manifest(source, split, classes):

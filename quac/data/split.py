@@ -33,17 +33,28 @@ def make_splits(listing, index, settings, distance):
         `(images, splits)`: the images of the listing, each with its `group`, and a split per image.
     """
     paths = [image["path"] for image in listing.images]
-    groups = _groups(listing, paths, settings)
+    groups = _groups(listing, settings)
     units = split_units(paths, groups, index["phash"], distance, index["thumbnail"].to_numpy())
-    shares = {split: getattr(settings, split) for split in SPLITS}
+    shares = _shares(settings)
     classes = [image["class"] for image in listing.images]
     images = [image | {"group": group} for image, group in zip(listing.images, groups, strict=True)]
     return images, assign_splits(paths, classes, units, shares, settings.seed)
 
 
-def _groups(listing, paths, settings):
+def require_possible(listing, settings):
+    """Stop where the shares or the groups are faulty, before the images are looked at."""
+    if len(_splits(_shares(settings)).keys() & {"train", "validation"}) < 2:
+        raise QuacError("the shares of train and validation must be above 0")
+    _groups(listing, settings)
+
+
+def _shares(settings):
+    return {split: getattr(settings, split) for split in SPLITS}
+
+
+def _groups(listing, settings):
     if settings.group_by is not None:
-        return group_by(paths, settings.group_by)
+        return group_by([image["path"] for image in listing.images], settings.group_by)
     column = settings.group_column or "group"
     name = column if column == "group" else f"manifest.{column}"
     if any(name not in image for image in listing.images) or (

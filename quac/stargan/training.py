@@ -33,7 +33,7 @@ class Trainer:
 
     def __init__(self, settings, store, device):
         """`settings` has the sections `data`, `model`, `loss`, `solver` of a config, and `seed`."""
-        store.require(settings.model, store.classes)
+        store.require(settings.model, store.classes, squares=True)
         torch.manual_seed(settings.seed)  # the initial weights are the only draw that is not a function of the step
         self.settings, self.store, self.device = settings, store, device
         self.networks = build_networks(settings.model, len(store.classes)).to(device)

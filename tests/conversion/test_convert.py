@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from builders import Brightness, make_store, save_classifier, tiny_config
+from builders import Brightness, make_index, make_store, save_classifier, storing, tiny_config
 from PIL import Image
 
 from quac.classifier.judge import Judge
@@ -15,6 +15,7 @@ from quac.conversion.convert import convert
 from quac.conversion.images import BestImages
 from quac.conversion.styles import open_styles
 from quac.data.batches import load, to_uint8
+from quac.data.store import Store, build_store
 from quac.errors import QuacError
 from quac.stargan.networks import build_networks
 
@@ -186,3 +187,50 @@ def test_a_probability_of_two_classes_sums_to_one(tmp_path):
     store = make_store(tmp_path, {"a": 3, "b": 2})
     table = convert(Stub(), judge(tmp_path, Brightness(), ["a", "b"]), store, {"latent": StubStyles()}, settings(), CPU)
     np.testing.assert_allclose(table["p_source"] + table["p_target"], 1, atol=1e-6)
+
+
+@pytest.fixture
+def oblong(tmp_path):
+    """Queries of four sizes, two of each, in two classes."""
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number, size in enumerate([(32, 32), (48, 32), (32, 64), (62, 33)] * 2):
+            pixels = np.random.default_rng([number, *name.encode()]).integers(0, 256, size[::-1], np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
+    index = make_index(tmp_path / "index.parquet", tmp_path / "images")
+    build_store(tmp_path / "pixels.store", index, storing(preprocess="none"))
+    return Store.open(tmp_path / "pixels.store", tmp_path / "index.parquet")
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_images_of_many_sizes_are_converted_whole(oblong, tmp_path, batch_size):
+    torch.manual_seed(0)
+    networks = build_networks(tiny_config().model, 2).eval().requires_grad_(False)
+    options = settings(batch_size)
+    styles = open_styles(["latent", "reference"], networks, oblong, options, CPU)
+    kept = {}
+    who = judge(tmp_path, Brightness(), ["a", "b"])
+    table = convert(
+        networks["generator"], who, oblong, styles, options, CPU, lambda *place: kept.update({place[:2]: place[3]})
+    )
+    assert len(table) == 16 * 2 * 2
+    assert set(map(tuple, oblong.shapes.tolist())) == {(1, 32, 32), (1, 32, 48), (1, 64, 32), (1, 34, 62)}
+    for (kind, row), image in kept.items():
+        assert image.shape == tuple(oblong.shapes[row])
+        best = table[(table["query"] == oblong.paths[row]) & table["best"] & (table["kind"] == kind)].iloc[0]
+        x = load(oblong, [row], CPU, 2.0, -1.0)
+        style, _ = styles[kind].draw([best["digest"]], 1 - oblong.labels[row], best["try"])
+        alone = networks["generator"](x, style)
+        assert (alone - x).abs().mean().item() == pytest.approx(best["l1"], abs=1e-5)
+        assert abs(to_uint8(alone, 2.0, -1.0)[0].numpy().astype(int) - image).max() <= 1
+
+
+def test_the_style_of_an_oblong_reference_is_that_of_its_square(oblong):
+    networks = build_networks(tiny_config().model, 2).eval().requires_grad_(False)
+    styles = open_styles(["reference"], networks, oblong, settings(), CPU)["reference"]
+    drawn, names = styles.draw([str(number) for number in range(40)], 0, 0)
+    assert len(set(names)) == 8
+    for style, name in zip(drawn, names, strict=True):
+        image = load(oblong, [oblong.paths.tolist().index(name)], CPU, 2.0, -1.0)
+        image = torch.nn.functional.interpolate(image, size=(32, 32), mode="bilinear", antialias=True)
+        torch.testing.assert_close(style, networks["style_encoder"](image, torch.tensor([0]))[0], rtol=1e-4, atol=1e-5)

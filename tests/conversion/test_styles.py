@@ -25,7 +25,7 @@ def networks():
 def make(kind, networks, store, seed=0, batch_size=4):
     if kind == "latent":
         return LatentStyles(networks["mapping_network"], store.classes, 4, seed, CPU)
-    return ReferenceStyles(networks["style_encoder"], store, tiny_config().data, batch_size, seed, CPU)
+    return ReferenceStyles(networks["style_encoder"], store, tiny_config().data, 32, batch_size, seed, CPU)
 
 
 @pytest.mark.parametrize("kind", ["latent", "reference"])

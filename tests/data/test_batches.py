@@ -3,11 +3,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from builders import make_store, tiny_config
+from builders import make_index, make_store, storing, tiny_config
+from PIL import Image
 
 from quac.data.augment import DRAWS, augment
 from quac.data.batches import TrainingBatches, load, to_range, to_uint8
 from quac.data.cache import DeviceCache
+from quac.data.store import Store, build_store
 
 CPU = torch.device("cpu")
 
@@ -100,23 +102,67 @@ def test_turns_are_by_quarters_each_as_likely():
     assert (turned.float().mean(1) - 0.25).abs().max() < 0.06
 
 
-def test_a_cache_on_the_device_changes_nothing(store):
-    mapped, cached = batches(store)[5], batches(store, device_cache="always")[5]
-    for name, value in vars(mapped).items():
-        assert torch.equal(value, getattr(cached, name)), name
-
-
 def test_a_cache_keeps_16_bits():
     values = np.arange(32, dtype=np.uint16) * 2000
 
     class Deep:
-        flat, shapes = values, np.full((8, 3), (1, 2, 2))
+        flat, shapes, ends = values, np.full((8, 3), (1, 2, 2)), np.arange(4, 33, 4)
 
-        def __len__(self):
-            return 8
+    cache = DeviceCache(Deep(), CPU)
+    places = torch.from_numpy(cache.places(np.array([7, 0]), np.zeros((2, 2), int)))
+    assert (cache.squares(places, 2).numpy() == values.reshape(8, 1, 2, 2)[[7, 0]]).all()
 
-    pixels = DeviceCache(Deep(), CPU)[torch.tensor([7, 0])]
-    assert (pixels.numpy() == values.reshape(8, 1, 2, 2)[[7, 0]]).all()
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory):
+    """Images of many sizes, which are cropped to squares of 32 pixels at random."""
+    folder, rng = tmp_path_factory.mktemp("larger"), np.random.default_rng(0)
+    for name in ("a", "b"):
+        (folder / "images" / name).mkdir(parents=True)
+        for number in range(6):
+            height, width = rng.integers(32, 60, 2)
+            pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / "images" / name / f"{number}.png")
+    index = make_index(folder / "index.parquet", folder / "images")
+    build_store(folder / "pixels.store", index, storing(channels=3, preprocess="crop"))
+    return Store.open(folder / "pixels.store", folder / "index.parquet")
+
+
+def places_of(store, image):
+    """Where an image of a batch was cut out: (row, top, left) of all squares that are the same."""
+    pixels = to_uint8(image, 2.0, -1.0).numpy()
+    found = []
+    for row in range(len(store)):
+        windows = np.lib.stride_tricks.sliding_window_view(store[row], (32, 32), (1, 2))
+        same = (windows == pixels[:, None, None]).all((0, 3, 4))
+        found += [(row, int(top), int(left)) for top, left in np.argwhere(same)]
+    return found
+
+
+def test_random_crops_are_squares_of_the_stored_images_anywhere_in_them(larger):
+    batch = batches(larger, batch_size=40)[0]
+    places = [places_of(larger, image) for image in batch.x_real]
+    assert all(len(found) == 1 for found in places)
+    assert [larger.labels[found[0][0]] for found in places] == batch.y_org.tolist()
+    assert len({found[0] for found in places}) > 30
+    room = larger.shapes[:, 1:] - 32
+    shares = np.array([np.divide(found[0][1:], np.maximum(room[found[0][0]], 1)) for found in places])
+    assert shares.min() < 0.2
+    assert shares.max() > 0.8
+
+
+@pytest.mark.parametrize("crops", [True, False])
+def test_a_cache_of_images_of_many_sizes_changes_nothing(larger, store, crops):
+    images = larger if crops else store
+    mapped, cached = batches(images)[5], batches(images, device_cache="always")[5]
+    for name, value in vars(mapped).items():
+        assert torch.equal(value, getattr(cached, name)), name
+
+
+def test_where_nothing_is_drawn_a_crop_is_from_the_middle(larger):
+    x = load(larger, [3], CPU, 2.0, -1.0)
+    _, height, width = larger.shapes[3]
+    assert (3, (height - 32) // 2, (width - 32) // 2) in places_of(larger, x[0])
 
 
 def test_batches_made_one_step_ahead_are_the_same(store):

@@ -1,5 +1,4 @@
 from collections import Counter
-from types import SimpleNamespace
 
 import numpy as np
 from builders import make_index, tiny_config
@@ -8,8 +7,8 @@ from PIL import Image
 from quac.data.checks import check_splits
 from quac.data.demo import write_demo
 from quac.data.folders import tree_digest
-from quac.files import read_json
-from quac.settings import stage_settings
+from quac.files import read_json, write_json
+from quac.settings import as_dict, read_settings, stage_settings
 
 
 def test_the_demo_is_real_digits_split_by_the_seed(tmp_path):
@@ -22,7 +21,10 @@ def test_the_demo_is_real_digits_split_by_the_seed(tmp_path):
         "validation": {"3": 75, "5": 75, "8": 75},
         "test": {"3": 75, "5": 75, "8": 75},
     }
-    assert check_splits(indexes, SimpleNamespace(**stage_settings(tiny_config(), "checks"))) == []
+    write_json(tmp_path / "key.json", {"settings": stage_settings(tiny_config(), "checks")})
+    settings = read_settings(tmp_path / "key.json")
+    settings.severity = as_dict(settings.severity)
+    assert check_splits(indexes, settings) == []
     assert read_json(tmp_path / "digest.json") == {split: tree_digest(folder) for split, folder in folders.items()}
     pixels = np.asarray(Image.open(folders["train"] / indexes["train"]["path"][0]))
     assert pixels.shape == (28, 28)

@@ -90,6 +90,12 @@ def test_a_folder_that_has_the_splits_inside_the_classes(tmp_path, more, split, 
     assert found.strays == ([] if split == "train" or "val" in expected else ["b/test/n.txt"])
 
 
+def test_the_letter_case_of_an_inner_split_does_not_matter(tmp_path):
+    touch_all(tmp_path, "a/1.png a/Test/2.png b/3.png b/TEST/4.png")
+    assert paths(list_source(tmp_path, "train", "class_first")) == ["a/1.png", "b/3.png"]
+    assert paths(list_source(tmp_path, "test", "class_first")) == ["a/Test/2.png", "b/TEST/4.png"]
+
+
 def test_a_split_that_no_class_folder_holds_is_named(tmp_path):
     touch_all(tmp_path, "a/1.png b/val/2.png")
     assert "no class folder holds a folder test for the test split" in refusal(tmp_path, "test", layout="class_first")

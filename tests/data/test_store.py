@@ -71,6 +71,7 @@ def test_images_of_many_sizes_are_read_back_bit_for_bit(tmp_path):
     images = [noise(seed, 3, height, width) for seed, (height, width) in enumerate([(2, 5), (7, 1), (4, 4)])]
     with open(tmp_path / "pixels.store", "wb") as file:
         np.save(file, np.array([image.shape for image in images]))
+        np.save(file, 0)
         np.save(file, np.concatenate([image.ravel() for image in images]))
     (tmp_path / "images/a").mkdir(parents=True)
     for number in range(3):
@@ -103,12 +104,89 @@ def test_a_store_that_is_not_of_its_index_is_refused(tmp_path):
         Store.open(tmp_path / "a/pixels.store", tmp_path / "b/index.parquet")
 
 
+def model(img_size, input_dim=1):
+    return SimpleNamespace(img_size=img_size, input_dim=input_dim)
+
+
 def test_a_store_of_another_size_or_other_classes_is_refused(tmp_path):
-    store, model = make_store(tmp_path, {"a": 2, "b": 2}), SimpleNamespace(img_size=32, input_dim=1)
-    store.require(model, ["a", "b"])
-    for img_size, classes in ((64, ["a", "b"]), (32, ["b", "a"])):
+    store = make_store(tmp_path, {"a": 2, "b": 2})
+    store.require(model(32), ["a", "b"], squares=True)
+    store.require(model(64), ["a", "b"])  # conversion takes any multiple of 64 / 16
+    refused = [(model(32), ["b", "a"], False), (model(32, 3), ["a", "b"], False), (model(1024), ["a", "b"], False)]
+    for wanted, classes, squares in [*refused, (model(64), ["a", "b"], True)]:
         with pytest.raises(QuacError, match=r"is stored as .* run the same command again"):
-            store.require(SimpleNamespace(img_size=img_size, input_dim=1), classes)
+            store.require(wanted, classes, squares)
+
+
+MODES = [
+    # (mode, load_size, width and height of a file, stored width and height)
+    ("resize", None, (50, 40), (32, 32)),
+    ("resize_and_crop", 40, (50, 40), (40, 40)),
+    ("resize_and_center_crop", 40, (50, 40), (32, 32)),
+    ("crop", None, (50, 40), (50, 40)),
+    ("center_crop", None, (50, 40), (32, 32)),
+    ("scale_width", 64, (50, 40), (64, 52)),  # 51.2, to the nearest even number: a multiple of 32 / 16
+    ("scale_width_and_crop", 48, (50, 40), (48, 38)),
+    ("scale_shortside", None, (50, 40), (40, 32)),
+    ("scale_shortside", None, (40, 50), (32, 40)),
+    ("scale_shortside_and_crop", None, (40, 51), (32, 41)),
+    ("none", None, (51, 40), (52, 40)),
+    ("none", None, (3, 1), (4, 4)),  # the smallest that the generator takes
+]
+
+
+@pytest.mark.parametrize(("mode", "load_size", "size", "stored"), MODES)
+def test_images_are_scaled_and_cropped_as_the_mode_says(tmp_path, mode, load_size, size, stored):
+    (tmp_path / "images/a").mkdir(parents=True)
+    picture = Image.fromarray(noise(0, 3, *reversed(size)).transpose(1, 2, 0))
+    picture.save(tmp_path / "images/a/one.png")
+    index = make_index(tmp_path / "index.parquet", tmp_path / "images")
+    build_store(tmp_path / "pixels.store", index, storing(channels=3, preprocess=mode, load_size=load_size))
+    store = Store.open(tmp_path / "pixels.store", tmp_path / "index.parquet")
+    assert store[0].shape == (3, *reversed(stored))
+    assert store.side == (32 if mode.endswith("crop") and not mode.endswith("center_crop") else None)
+    scaled = {"resize_and_center_crop": (40, 40), "center_crop": size}.get(mode, stored)
+    expected = picture.resize(scaled, Image.Resampling.BICUBIC) if scaled != size else picture
+    if "center" in mode:
+        left, top = ((length - 32) // 2 for length in scaled)
+        expected = expected.crop((left, top, left + 32, top + 32))
+    assert (store[0] == np.asarray(expected).transpose(2, 0, 1)).all()
+
+
+def test_images_smaller_than_the_crop_are_named(tmp_path):
+    (tmp_path / "images/a").mkdir(parents=True)
+    for name, size in (("good", (40, 32)), ("flat", (40, 31))):
+        Image.new("L", size).save(tmp_path / f"images/a/{name}.png")
+    index = make_index(tmp_path / "index.parquet", tmp_path / "images")
+    with pytest.raises(QuacError, match=r"1 image\(s\) are smaller than the crop of 32 pixels(.|\n)*a/flat.png: 40x31"):
+        build_store(tmp_path / "pixels.store", index, storing(preprocess="crop"))
+
+
+def test_images_scaled_beyond_the_limit_are_named(tmp_path):
+    (tmp_path / "images/a").mkdir(parents=True)
+    Image.new("L", (900, 1)).save(tmp_path / "images/a/line.png")
+    index = make_index(tmp_path / "index.parquet", tmp_path / "images")
+    wanted = storing(preprocess="scale_shortside_and_crop", load_size=40, max_pixels=10**6)
+    with pytest.raises(QuacError, match=r"a/line.png: 900x1 is scaled to 36000x40"):
+        build_store(tmp_path / "pixels.store", index, wanted)
+
+
+def test_an_image_of_another_size_than_when_it_was_indexed_is_named(tmp_path):
+    make_store(tmp_path, {"across": 3})
+    Image.new("L", (44, 44)).save(tmp_path / "images/across/across-00.png")
+    with pytest.raises(QuacError, match=r"across-00\.png: has changed since it was indexed"):
+        build_store(tmp_path / "again.store", read_table(tmp_path / "index.parquet"), storing(preprocess="crop"))
+
+
+def test_a_batch_is_no_larger_than_there_are_images_of_its_size(tmp_path):
+    (tmp_path / "images/a").mkdir(parents=True)
+    for number, size in enumerate([32] * 5 + [64]):
+        Image.new("L", (size, 32)).save(tmp_path / f"images/a/{number}.png")
+    index = make_index(tmp_path / "index.parquet", tmp_path / "images")
+    build_store(tmp_path / "pixels.store", index, storing(preprocess="none"))
+    store = Store.open(tmp_path / "pixels.store", tmp_path / "index.parquet")
+    assert [store.batch_size(row, 16) for row in (0, 5)] == [4, 1]
+    assert make_store(tmp_path / "one", {"a": 5}).batch_size(0, 16) == 16
 
 
 def test_torn_files_are_named(tmp_path):

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from builders import Workflow, write_images
+from PIL import Image
 
 from quac.tables import read_table
 
@@ -64,19 +65,22 @@ def test_class_first_folders(workflow):
 
 
 def test_folders_with_weights_and_a_whole_run_from_lists(workflow):
-    """A manifest may lie anywhere, and the generated images still lie in their own folder."""
-    write_images(workflow.folder / "far/one", {"across": 6, "along": 4})
-    write_images(workflow.folder / "far/two", {"along": 4}, seed=1)
-    write_images(workflow.folder / "far/three", {"across": 2, "along": 2}, seed=2)
+    """A manifest may lie anywhere, and the generated images still lie in their own folder.
+
+    And images larger than the networks are cropped for training, and converted whole.
+    """
+    write_images(workflow.folder / "far/one", {"across": 6, "along": 4}, size=40)
+    write_images(workflow.folder / "far/two", {"along": 4}, seed=1, size=48)
+    write_images(workflow.folder / "far/three", {"across": 2, "along": 2}, seed=2, size=40)
     sources = {
         "across": [{"path": "far/one/across"}],
         "along": [{"path": "far/one/along", "weight": 3}, {"path": "far/two/along", "weight": 1}],
     }
-    workflow.edit("data", sources=sources, sampling={"across": 1, "along": 2})
+    workflow.edit("data", sources=sources, sampling={"across": 1, "along": 2}, preprocess="crop")
     (workflow.folder / "lists").mkdir()
     rows = [f"../far/three/{name}/{name}-0{number}.png,{name}" for name in sources for number in range(2)]
     (workflow.folder / "lists/v.csv").write_text("\n".join(["path,class", *rows]))
-    workflow.edit("validation_data", source="lists/v.csv")
+    workflow.edit("validation_data", source="lists/v.csv", preprocess="none")
     del workflow.config["test_data"]
     workflow.edit("run", total_iters=1)
     workflow.run()
@@ -84,7 +88,7 @@ def test_folders_with_weights_and_a_whole_run_from_lists(workflow):
     assert weights["along"] == [0.5, 1.5]
     made = workflow.root / "generated_images/validation/latent"
     assert len(list(made.rglob("*.png"))) == 4
-    assert (made / "across/along/far/three/across/across-00.png").is_file()
+    assert Image.open(made / "across/along/far/three/across/across-00.png").size == (40, 40)
     assert workflow.plan() == {}
 
 

@@ -51,7 +51,7 @@ rule store_images:
         unpack(
             gated(
                 "{data}/{split}.store",
-                {"index": in_data("{split}.parquet"), "key": key_of("store")},
+                {"index": in_data("{split}.parquet"), "key": key_of("store_{split}")},
                 gates=[in_run("data/checks.json")],
             )
         ),

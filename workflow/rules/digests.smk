@@ -49,7 +49,8 @@ def outside_digests(root, run, stage):
             return {"source": digest_of_split(run, split)}
         except QuacError as error:
             section = {"train": "data", "validation": "validation_data", "test": "test_data"}[split]
-            raise QuacError(f"{section}.source: {error}")
+            key = "sources" if run.splits[split].sources else "source"
+            raise QuacError(f"{section}.{key}: {error}")
     if name == "split":
         try:
             return {"source": source_digest(run.split.source, None, run.data.layout, run.data.classes, DIGEST_CACHE)}
@@ -70,8 +71,8 @@ def stages_of(root, run):
     splits, evaluated = list(run.splits), [split for split in run.splits if split != "train"]
     return [
         *(["split"] if run.split else []),
-        *(f"index_{split}" for split in splits),
-        *("checks", "store", "check", "train", "select"),
+        *(f"{stage}_{split}" for stage in ("index", "store") for split in splits),
+        *("checks", "check", "train", "select"),
         *(f"schedule_{end:06d}" for end in SEGMENTS[root]),
         *(f"conversion_{split}" for split in evaluated),
         *([] if run.validation_config.classifier_checkpoint else ["classifier"]),

@@ -1,0 +1,13 @@
+"""`quac <stage>`: parses, calls one function, writes the declared files.
+
+Each stage takes the paths of its inputs and outputs, its settings from its
+key file (`--key`), and what must not change its result (threads, device)
+as options. The workflow calls these; a person may as well.
+"""
+
+from quac.cli import classifier, data, results, training  # noqa: F401 (each adds its commands)
+from quac.cli.command import app
+
+
+def main():
+    app()

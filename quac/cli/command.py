@@ -1,0 +1,72 @@
+"""What every command of `quac` has in common: its options, its log, its errors."""
+
+import errno
+import functools
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quac.console import log, start_log
+from quac.errors import QuacError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Key = Annotated[Path, typer.Option(help="Key file: the settings of the stage.")]
+Out = Annotated[Path, typer.Option(help="File to write.")]
+Log = Annotated[Path | None, typer.Option(help="File for the messages.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads, or processes that decode; default: all cores.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+StoreFile = Annotated[Path, typer.Option(help="Pixels of a split.")]
+IndexFile = Annotated[Path, typer.Option(help="Index of a split.")]
+
+
+def stage(function):
+    """A command whose errors end in one message, on the screen and in the log, and an exit status."""
+
+    @functools.wraps(function)
+    def run(*args, **kwargs):
+        logging.raiseExceptions = False  # a full disk is reported once, by the stage
+        try:
+            start_log(kwargs.get("log_file"))
+            function(*args, **kwargs)
+        except KeyboardInterrupt:
+            _fail("interrupted; the same command starts this stage again", 130)
+        except Exception as error:
+            signum = getattr(error, "signum", None)  # training.Stopped, without importing torch here
+            if signum is not None:
+                _fail(str(error), 128 + signum)
+            _fail(_message(error), 1)
+
+    return app.command(name=function.__name__.replace("_", "-"))(run)
+
+
+def _fail(message, status):
+    log.error("error: %s" if status == 1 else "%s", message)
+    sys.exit(status)
+
+
+def _message(error):
+    if isinstance(error, QuacError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"{_file_of(error)}: no space left on the disk; free some and run the same command again, nothing is lost"
+        )
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{_file_of(error)}: {error.strerror.lower()}; make it accessible, or choose another solver.root_dir"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    if type(error).__name__ == "OutOfMemoryError":
+        return (
+            "the GPU has too little memory; lower data.batch_size (training) or validation_config.val_batch_size "
+            "(conversion), or make the networks narrower by model.max_conv_dim"
+        )
+    log.debug("unexpected", exc_info=error)  # the log file has the traceback, the screen does not
+    return f"unexpected {type(error).__name__}: {error}; please report it with the log file"
+
+
+def _file_of(error):
+    return error.filename or "the output folder"

@@ -1,0 +1,135 @@
+"""The stages from a checkpoint to the report."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quac.cli.command import Device, IndexFile, Key, Log, Out, StoreFile, Threads, stage
+from quac.console import log
+from quac.files import digest_of_file, read_json, write_json, write_text
+from quac.provenance import Provenance
+from quac.settings import read_settings
+
+
+@stage
+def resolve_config(key: Key, out: Out, log_file: Log = None):
+    """Write the resolved config, every default filled in, as YAML."""
+    import yaml
+
+    write_text(out, yaml.safe_dump(read_json(key)["settings"], sort_keys=False, allow_unicode=True))
+
+
+@stage
+def convert(
+    key: Key,
+    classifier: Annotated[Path, typer.Option(help="TorchScript file.")],
+    store: StoreFile,
+    index: IndexFile,
+    reference_store: StoreFile,
+    reference_index: IndexFile,
+    kind: Annotated[list[str], typer.Option(help="latent or reference; may be repeated.")],
+    out: Out,
+    checkpoint: Annotated[Path | None, typer.Option(help="Networks, in the published format.")] = None,
+    selected: Annotated[Path | None, typer.Option(help="Or: what `select-checkpoint` wrote.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder for the best try of each query.")] = None,
+    threads: Threads = None,
+    device: Device = "auto",
+    log_file: Log = None,
+):
+    """Convert a split by a checkpoint, and have every try judged; write the table of all tries."""
+    from contextlib import nullcontext
+
+    from quac.classifier.judge import Judge
+    from quac.conversion.convert import convert
+    from quac.conversion.images import BestImages
+    from quac.conversion.styles import open_styles
+    from quac.data.store import Store
+    from quac.device import choose_device
+    from quac.stargan.checkpoints import load_checkpoint
+    from quac.stargan.publish import step_of
+    from quac.tables import write_table
+
+    provenance, settings = Provenance("convert", key), read_settings(key)
+    checkpoint, where = checkpoint or Path(read_json(selected)["checkpoint"]), choose_device(device, threads)
+    queries, references = Store.open(store, index), Store.open(reference_store, reference_index)
+    queries.require(settings.model, references.classes)
+    networks = load_checkpoint(checkpoint, settings.model, len(queries.classes), where)
+    judge = Judge(classifier, settings.judge, settings.model, queries.classes, where)
+    styles = open_styles(kind, networks, references, settings, where)
+    with BestImages(images, queries) if images else nullcontext() as keep:
+        table = convert(networks["generator"], judge, queries, styles, settings, where, keep)
+    write_table(
+        out,
+        table,
+        step=step_of(checkpoint),
+        checkpoint=str(checkpoint),
+        checkpoint_digest=digest_of_file(checkpoint),
+        classes=queries.classes,
+        tries=settings.tries,
+        found={name: len(queries.rows_of(label)) for label, name in enumerate(queries.classes)},
+        provenance=provenance.record(device=str(where), classifier=digest_of_file(classifier)),
+    )
+
+
+@stage
+def select_checkpoint(
+    key: Key,
+    scores: Annotated[list[Path], typer.Option(help="Table of a checkpoint's tries; once per checkpoint.")],
+    index: IndexFile,
+    out: Out,
+    table: Annotated[Path, typer.Option(help="CSV file: one row per step and kind.")],
+    log_file: Log = None,
+):
+    """Choose the checkpoint that converts best."""
+    from quac.conversion.selection import RULE, score_checkpoints, select
+    from quac.tables import read_table
+
+    provenance, images = Provenance("select_checkpoint", key), read_table(index)
+    rows = score_checkpoints({path: read_table(path) for path in scores}, images)
+    chosen = select(rows)
+    log.info("step %d: %s", chosen["step"], chosen["why"])
+    write_text(table, rows.to_csv(index=False))
+    write_json(out, {**chosen, "split": images.attrs["split"], "rule": RULE, "provenance": provenance.record()})
+
+
+@stage
+def matrices(
+    table: Annotated[Path, typer.Option(help="Table of tries.")],
+    index: IndexFile,
+    translation_rate: Annotated[Path, typer.Option(help="CSV file: the matrix.")],
+    conversion_rate: Annotated[Path, typer.Option(help="CSV file: the matrix.")],
+    cells: Annotated[Path, typer.Option(help="CSV file: one row per class pair, with counts and intervals.")],
+    averages: Annotated[Path, typer.Option(help="JSON file: averages over the class pairs.")],
+    log_file: Log = None,
+):
+    """Work out the rates per class pair, with counts and intervals."""
+    from quac.conversion.scores import matrix, require_complete, score
+    from quac.tables import read_table
+
+    tries, images = read_table(table), read_table(index)
+    expected = require_complete(tries, images, table)
+    pairs, means = score(tries, images.attrs["classes"])
+    pairs.insert(2, "expected", pairs["source"].map(expected))
+    pairs.insert(3, "found", pairs["source"].map(tries.attrs["found"]))
+    write_text(cells, pairs.to_csv(index=False))
+    write_json(averages, means)
+    for metric, path in (("translation_rate", translation_rate), ("conversion_rate", conversion_rate)):
+        write_text(path, matrix(pairs, images.attrs["classes"], metric).to_csv())
+
+
+@stage
+def report(
+    inputs: Annotated[str, typer.Option(help="JSON: the paths of all that the report shows.")],
+    html: Annotated[Path, typer.Option(help="The report.")],
+    numbers: Annotated[Path, typer.Option(help="JSON file with every number shown.")],
+    log_file: Log = None,
+):
+    """Render the report, and write the numbers behind it."""
+    from quac.report.build import collect, render
+
+    facts, images = collect(json.loads(inputs))
+    write_json(numbers, facts)
+    write_text(html, render(facts, images))
+    log.info("%s: %.1f MB", html, html.stat().st_size / 1e6)
