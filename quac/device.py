@@ -1,6 +1,8 @@
 """The device and the threads of a stage that runs a network."""
 
 import os
+from contextlib import nullcontext
+from functools import partial
 
 import torch
 
@@ -25,5 +27,16 @@ def choose_device(name, threads=None, training=False):
     if cuda:
         torch.backends.cudnn.benchmark = training  # shapes never change within a stage
         torch.backends.cudnn.deterministic = not training
-        torch.backends.cudnn.allow_tf32 = training
+        torch.backends.cudnn.allow_tf32 = False
     return torch.device("cuda" if cuda else "cpu")
+
+
+def computing_in(precision, device):
+    """`auto`, `fp32`, `tf32` or `bf16` -> what gives the context in which networks compute while they train."""
+    if precision == "auto":
+        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    if precision != "bf16":
+        return nullcontext
+    # No cache: a weight that was cast while its network was frozen would have no gradient later.
+    return partial(torch.autocast, device.type, torch.bfloat16, cache_enabled=False)

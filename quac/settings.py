@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from quac.errors import QuacError
+from quac.stargan.weights import is_used
 
 # Of the sections, what the training does not depend on.
 _OF_DATA = {"img_size", "batch_size", "scale", "shift", "augment", "sampling", "preprocess", "load_size"}
@@ -109,9 +110,10 @@ def _train(config, _):
     return {
         "data": {**config.data.model_dump(include=_OF_DATA), **_reading(config)},
         "model": config.model.model_dump(exclude=_NETWORKS),
-        "solver": config.solver.model_dump(exclude={"root_dir"}),
+        "solver": config.solver.model_dump(exclude={"root_dir", "channels_last"}),
         "loss": config.loss.model_dump(),
         "seed": config.run.seed,
+        "judge": _judging(config)["judge"] if is_used(config.loss, "cls") else None,
     }
 
 

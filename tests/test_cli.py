@@ -79,7 +79,11 @@ class Stopped(Exception):
         (Stopped("stopped at step 5"), 143, "stopped at step 5"),
         (KeyboardInterrupt(), 130, "interrupted; the same command starts this stage again"),
         (ZeroDivisionError("by zero"), 1, "error: unexpected ZeroDivisionError: by zero; please report it"),
-        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), 1, "error: the GPU has too little memory; lower"),
+        (
+            type("OutOfMemoryError", (RuntimeError,), {})("CUDA"),
+            1,
+            "memory. Training: raise run.accumulate",
+        ),
     ],
 )
 def test_errors_become_messages_and_statuses(tmp_path, capsys, error, status, said):

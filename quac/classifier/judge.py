@@ -42,11 +42,10 @@ class Judge:
         self._try_out(model, device)
 
     def __call__(self, images):
-        """(B, C, H, W) in the networks' range -> (B, classes) float32, rows sum to 1."""
+        """(B, C, H, W) in the networks' range -> (B, classes) float32, rows sum to 1; gradients go through."""
         outputs = self._outputs(images).float()
         return outputs if self.gives_probabilities else outputs.softmax(1)
 
-    @torch.inference_mode()
     def _outputs(self, images):
         x, size = images * self.settings.scale + self.settings.shift, self.settings.img_size
         return self.module(to_square(x, size))
@@ -56,7 +55,8 @@ class Judge:
         probe = torch.linspace(-1, 1, int(np.prod(shape)), device=device).reshape(shape)
         size, channels = self.settings.img_size, model.input_dim
         try:
-            outputs = self._outputs(probe)
+            with torch.inference_mode():
+                outputs = self._outputs(probe)
         except RuntimeError as error:
             raise QuacError(
                 f"{self.path}: does not accept images of {channels} x {size} x {size} ({_last_line(error)}); "
@@ -77,6 +77,7 @@ class Judge:
         self.gives_probabilities = bool((outputs >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3))
 
 
+@torch.inference_mode()
 def judge_store(judge, store, data, batch_size, device):
     """Probabilities (images, classes) of the real images of a split, as a NumPy array."""
     probabilities = np.empty((len(store), len(judge.classes)), np.float32)

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from quac.cli.command import Device, IndexFile, Key, Log, Out, StoreFile, Threads, stage
-from quac.files import digest_of, read_json, write_json, write_text
+from quac.console import log
+from quac.files import read_json, write_json, write_text
 from quac.provenance import Provenance
 from quac.settings import as_dict, read_settings
 
@@ -22,18 +23,20 @@ def train(
     states: Annotated[Path, typer.Option(help="Folder of the training states; each setting has its own in it.")],
     marker: Annotated[Path, typer.Option(help="JSON file that says where the checkpoints lie.")],
     history: Annotated[Path, typer.Option(help="CSV file for the losses.")],
-    runtime: Annotated[str, typer.Option(help="JSON: log_every, state_every, device_cache, log_type, log.")],
+    runtime: Annotated[str, typer.Option(help="JSON: how it is carried out: log_every, state_every ...")],
+    classifier: Annotated[Path | None, typer.Option(help="TorchScript file, for the classifier loss.")] = None,
     threads: Threads = None,
     device: Device = "auto",
     log_file: Log = None,
 ):
     """Train the conversion network, going on from its last state if there is one."""
+    from quac.classifier.judge import Judge
     from quac.config import Log as LogSection
     from quac.config import checkpoint_steps
-    from quac.data.index import content_digest
     from quac.data.store import Store
     from quac.device import choose_device
     from quac.stargan.checkpoints import StateFolder
+    from quac.stargan.clean import training_id
     from quac.stargan.history import History
     from quac.stargan.lock import only_trainer
     from quac.stargan.tracking import open_tracker
@@ -43,22 +46,26 @@ def train(
     provenance, settings, extent = Provenance("train", key, schedule), read_settings(key), read_settings(schedule)
     options, images = SimpleNamespace(**json.loads(runtime)), Store.open(store, index)
     settings.data.sampling, settings.data.device_cache = as_dict(settings.data.sampling), options.device_cache
+    settings.loss.ramps = vars(settings.loss.ramps)
     identity = read_json(key)["settings"]
-    run_id = digest_of({"settings": identity, "data": content_digest(read_table(index))})[:16]
+    run_id = training_id(identity, read_table(index), classifier)
     plan = SimpleNamespace(
         end=extent.end,
         steps=checkpoint_steps(extent.save_every, extent.end, extent.last),
-        log_every=options.log_every,
-        state_every=options.state_every,
+        **{name: getattr(options, name) for name in ("log_every", "state_every", "state_minutes")},
+        **{name: getattr(options, name) for name in ("channels_last", "accumulate")},
     )
-    folder, where = StateFolder(states / run_id), choose_device(device, threads, training=True)
+    folder, where = StateFolder(states / run_id, options.keep_states), choose_device(device, threads, training=True)
+    if others := sorted(path.name for path in states.glob("*") if path.is_dir() and path.name != run_id):
+        log.info("beside it lie trainings of other settings or images: %s; `quac clean` tells more", ", ".join(others))
+    judge = classifier and Judge(classifier, settings.judge, settings.model, images.classes, where)
     with only_trainer(folder.path):
         write_json(folder.path / "settings.json", identity)
         tracker = open_tracker(
             options.log_type, LogSection(**options.log), folder.path / options.log_type, run_id, identity
         )
         try:
-            train(settings, images, folder, plan, where, tracker, lambda: provenance.record(device=str(where)))
+            train(settings, images, folder, plan, where, tracker, lambda: provenance.record(device=str(where)), judge)
         finally:
             tracker.close()
         write_text(history, History(folder.history).text(extent.end))
@@ -88,3 +95,23 @@ def publish(
     from quac.stargan.publish import publish
 
     publish(marker, step, out)
+
+
+@stage
+def clean(
+    root: Annotated[Path, typer.Argument(help="Folder of a run: solver.root_dir.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Remove what is listed.")] = False,
+    log_file: Log = None,
+):
+    """List trainings of earlier settings or images that nothing uses any more, with their sizes."""
+    from quac.stargan.clean import unused
+
+    found = unused(root)
+    for folder in found:
+        differs = f"differs in {', '.join(folder.differs)}" if folder.differs else "of other images"
+        log.info("%s: %.1f MB, up to step %d, %s", folder.path, folder.size / 1e6, folder.step, differs)
+        if remove:
+            folder.remove()
+    total = sum(folder.size for folder in found) / 1e6
+    done = "removed" if remove else "--remove removes them"
+    log.info("%d unused training(s), %.1f MB%s", len(found), total, f"; {done}" if found else "")

@@ -71,6 +71,14 @@ class TrainingBatch:
     z_trg: torch.Tensor  # (B, latent_dim), standard normal
     z_trg2: torch.Tensor | None
 
+    def parts(self, count):
+        """The batch in `count` parts, each with its share of the images: [(TrainingBatch, share)]."""
+        if count == 1:
+            return [(self, 1.0)]
+        pieces = [[None] * count if value is None else value.tensor_split(count) for value in vars(self).values()]
+        whole = [TrainingBatch(*values) for values in zip(*pieces, strict=True)]
+        return [(part, len(part.y_org) / len(self.y_org)) for part in whole if len(part.y_org)]
+
 
 class TrainingBatches:
     """`batches[step]` is the batch of a step.
@@ -84,8 +92,9 @@ class TrainingBatches:
     otherwise from the memory map, and for a GPU one step ahead, in a thread.
     """
 
-    def __init__(self, store, data, latent_dim, seed, device, pairs=False):
+    def __init__(self, store, data, latent_dim, seed, device, pairs=False, layout=torch.contiguous_format):
         """`data` is a config's `data` section; `pairs` asks for the second references and latents."""
+        self.layout = layout
         self.store, self.data, self.latent_dim, self.device, self.pairs = store, data, latent_dim, device, pairs
         self.seed = seed
         self.draw = ImageDraws(store, data.sampling)
@@ -113,8 +122,7 @@ class TrainingBatches:
 
     def _gather(self, step):
         """What is drawn for a step, in the host's memory."""
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
-        size = self.data.batch_size
+        rng, size = self._rng(step), self.data.batch_size
         source, _, y_org = self.draw(rng, size)
         first, second, y_trg = self.draw(rng, size)
         z = rng.standard_normal((2, size, self.latent_dim), dtype=np.float32)
@@ -135,4 +143,15 @@ class TrainingBatches:
 
     def _images(self, found, draws):
         pixels = self.cache.squares(found, self.data.img_size) if self.cache else found
-        return augment(to_range(pixels, self.data.scale, self.data.shift), self.data.augment, draws)
+        images = augment(to_range(pixels, self.data.scale, self.data.shift), self.data.augment, draws)
+        return images.contiguous(memory_format=self.layout)
+
+    def paths(self, step):
+        """Paths of the images of a step: those that are converted, and the references."""
+        rng, size = self._rng(step), self.data.batch_size
+        (source, _, _), (first, second, _) = self.draw(rng, size), self.draw(rng, size)
+        rows = [*source, *first, *(second if self.pairs else [])]
+        return list(dict.fromkeys(self.store.paths[row] for row in rows))
+
+    def _rng(self, step):
+        return np.random.Generator(np.random.Philox(key=[self.seed, step]))

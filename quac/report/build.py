@@ -209,6 +209,11 @@ def _warnings(facts):
             "There is no test split: the numbers are of the validation split, which also chose the checkpoint, "
             "so they are somewhat too high. Give test_data."
         )
+    if facts["config"]["loss"]["lambda_cls"] or "cls" in facts["config"]["loss"]["ramps"]:
+        warnings.append(
+            "The classifier that judges was trained on: the networks learned to please it (loss.lambda_cls), so the "
+            "rates say less than those of a classifier that they never met."
+        )
     commits = sorted({stage["commit"] or "unknown" for stage in facts["stages"]})
     if len(commits) > 1:
         warnings.append(f"Stages were run by different versions of the program: {', '.join(commits)}.")

@@ -17,7 +17,6 @@ from quac.errors import QuacError
 from quac.files import digest_of_file, read_json, whole, write_json, write_text
 from quac.stargan.networks import AVERAGED, build_networks
 
-KEPT_STATES = 2
 # What torch.load raises for files that are damaged, or no checkpoints at all.
 UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile)
 
@@ -25,8 +24,9 @@ UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.Unpi
 class StateFolder:
     """The folder of one training setting: `state_<step>.pt`, `<step>_nets_ema.ckpt`, `history.csv`, `samples/`."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, keep=2):
+        """`keep`: whole states that are kept, the newest ones."""
+        self.path, self.keep = path, keep
 
     @property
     def history(self):
@@ -57,16 +57,17 @@ class StateFolder:
         """SHA-256 (hex) of the checkpoint of a step, as it was written."""
         return _digest_file(self.checkpoint(step)).read_text()
 
-    def save_checkpoint(self, step, averages):
-        _save(self.checkpoint(step), {name: averages[name].state_dict() for name in AVERAGED})
+    def save_checkpoint(self, step, weights):
+        """Write {network: state_dict}, in host memory."""
+        _save(self.checkpoint(step), weights)
 
     def save_state(self, state):
-        """Write a whole state (a dict with its `step`), then let go of older ones."""
+        """Write a whole state (a dict with its `step`, in host memory), then let go of older ones."""
         _save(self._state(state["step"]), state)
         # The last ones by age: where a training goes back for a lost checkpoint, its own states come last. And the
         # highest step, so that going back costs no progress.
         by_age = sorted(self._steps(), key=lambda step: self._state(step).stat().st_mtime_ns)
-        for step in set(by_age[:-KEPT_STATES]) - {self.newest_step()}:
+        for step in set(by_age[: -self.keep]) - {self.newest_step()}:
             _digest_file(self._state(step)).unlink(missing_ok=True)
             self._state(step).unlink()
 
@@ -121,7 +122,7 @@ def _save(path, value):
     """Write a value and then its digest: a file that has none is not complete."""
     _digest_file(path).unlink(missing_ok=True)
     buffer = io.BytesIO()  # torch's own writer aborts on a full disk, and hides why
-    torch.save(_on_cpu(value), buffer)
+    torch.save(value, buffer)
     with whole(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
     write_text(_digest_file(path), digest_of_file(path))
@@ -135,12 +136,13 @@ def _is_complete(path):
     return path.is_file() and _digest_file(path).is_file()
 
 
-def _on_cpu(value):
-    """Tensors of a nested dict or list, copied to host memory, so that a file needs no GPU to be read."""
+def host_copy(value):
+    """Copies, in host memory, of the tensors of a nested dict or list: a file of them needs no GPU to be read."""
     if isinstance(value, torch.Tensor):
-        return value.detach().cpu()
+        copy = torch.empty(value.shape, dtype=value.dtype)  # whatever the memory layout was
+        return copy.copy_(value.detach())
     if isinstance(value, dict):
-        return {name: _on_cpu(inner) for name, inner in value.items()}
+        return {name: host_copy(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_on_cpu(inner) for inner in value]
+        return [host_copy(inner) for inner in value]
     return value

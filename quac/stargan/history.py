@@ -7,7 +7,7 @@ from quac.files import write_text
 
 
 class History:
-    """Rows of numbers by column name, ascending by `step`, the first column; the first row decides on the columns.
+    """Rows of numbers by column name, ascending by `step`, the first column.
 
     A step that is logged again (training went on from a state before it)
     replaces its row. A row that a kill has torn is dropped.
@@ -25,9 +25,11 @@ class History:
                 self._write()
 
     def append(self, row):
-        """Add or replace a row; it is on disk when this returns. A column without a value any more stays empty."""
-        if self.header is None:
-            self.header = _line(row.keys())
+        """Add or replace a row; it is on disk when this returns. What a row has no value for is empty."""
+        columns = self.header.strip().split(",") if self.header else []
+        if new := [name for name in row if name not in columns]:
+            self.header = _line([*columns, *new])
+            self.rows = {step: line.rstrip("\n") + "," * len(new) + "\n" for step, line in self.rows.items()}
             self._write()
         columns, step = self.header.strip().split(","), row["step"]
         line = _line(row.get(column, "") for column in columns)

@@ -15,6 +15,29 @@ from torch import nn
 NETWORKS = ("generator", "mapping_network", "style_encoder", "discriminator")
 AVERAGED = NETWORKS[:3]  # these have a moving average, and make a published checkpoint
 LEAK = 0.2
+EPSILON = 1e-5
+
+
+def normalize(x):
+    """Instance normalisation (arXiv 1607.08022): every channel of every sample to mean 0 and variance 1.
+
+    torch's own copies channels_last to the other layout and back; here both stay as they are. Statistics are float32.
+    """
+    if x.is_contiguous() and x.dtype != torch.bfloat16:
+        return F.instance_norm(x)
+    variance, mean = torch.var_mean(x.float() if x.dtype == torch.bfloat16 else x, (2, 3), correction=0, keepdim=True)
+    return ((x - mean) * (variance + EPSILON).rsqrt()).to(x.dtype)
+
+
+class InstanceNorm(nn.Module):
+    """`normalize`, and a scale and a shift for each channel."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(features)), nn.Parameter(torch.zeros(features))
+
+    def forward(self, x):
+        return torch.addcmul(self.bias[:, None, None], self.weight[:, None, None], normalize(x))
 
 
 class ResBlk(nn.Module):
@@ -25,8 +48,8 @@ class ResBlk(nn.Module):
         self.downsample = downsample
         self.conv1 = nn.Conv2d(dim_in, dim_in, 3, padding=1)
         self.conv2 = nn.Conv2d(dim_in, dim_out, 3, padding=1)
-        self.norm1 = nn.InstanceNorm2d(dim_in, affine=True) if normalize else None
-        self.norm2 = nn.InstanceNorm2d(dim_in, affine=True) if normalize else None
+        self.norm1 = InstanceNorm(dim_in) if normalize else None
+        self.norm2 = InstanceNorm(dim_in) if normalize else None
         self.conv1x1 = nn.Conv2d(dim_in, dim_out, 1, bias=False) if dim_in != dim_out else None
 
     def forward(self, x):
@@ -48,6 +71,70 @@ class ResBlk(nn.Module):
         return self.conv2(F.leaky_relu(x, LEAK))
 
 
+class Heads(nn.Module):
+    """A chain of linear layers, with ReLU between them, for each class; every row goes through that of its class.
+
+    The parameters of all classes are stacked, (classes, out, in), so that more classes are no more kernels. In a
+    `state_dict` they have the published names: `<class>.<position>.weight`, or `<class>.weight` of a single layer.
+    """
+
+    def __init__(self, dims, classes):
+        super().__init__()
+        self.classes = classes
+        self.layers = len(dims) - 1
+        for i, (dim_in, dim_out) in enumerate(pairwise(dims)):
+            setattr(self, f"weight{i}", nn.Parameter(torch.empty(classes, dim_out, dim_in)))
+            setattr(self, f"bias{i}", nn.Parameter(torch.empty(classes, dim_out)))
+        self.reset()
+
+    @property
+    def stacked(self):
+        """Weight and bias of each layer, of all classes."""
+        return [(getattr(self, f"weight{i}"), getattr(self, f"bias{i}")) for i in range(self.layers)]
+
+    def reset(self):
+        for weights, biases in self.stacked:
+            for weight in weights.detach():
+                nn.init.kaiming_normal_(weight, mode="fan_in", nonlinearity="relu")
+            nn.init.zeros_(biases)
+
+    def forward(self, x, y):
+        """(B, in) and labels (B,) -> (B, out)."""
+        # Few classes: all heads for all rows, which copies no weights; many: the heads of the rows.
+        every = self.classes <= len(y)
+        x = x.expand(self.classes, *x.shape) if every else x[:, None]
+        for i, (weight, bias) in enumerate(self.stacked):
+            if not every:
+                weight, bias = weight[y], bias[y]
+            x = torch.baddbmm(bias[:, None], F.relu(x) if i else x, weight.mT)
+        return x[y, torch.arange(len(y), device=y.device)] if every else x[:, 0]
+
+    def _published(self, prefix):
+        """(published name, stacked parameter, class) of every head's parameters, in the published order."""
+        for label in range(self.classes):
+            for i, both in enumerate(self.stacked):
+                position = f"{label}.{2 * i}" if self.layers > 1 else f"{label}"
+                for name, stacked in zip(("weight", "bias"), both, strict=True):
+                    yield f"{prefix}{position}.{name}", stacked, label
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        for name, stacked, label in self._published(prefix):
+            destination[name] = (stacked if keep_vars else stacked.detach())[label]
+
+    @torch.no_grad()
+    def _load_from_state_dict(self, state_dict, prefix, _, strict, missing_keys, unexpected_keys, error_msgs):
+        expected = {name: stacked[label] for name, stacked, label in self._published(prefix)}
+        for name, place in expected.items():
+            if name not in state_dict:
+                missing_keys.append(name)
+            elif state_dict[name].shape != place.shape:
+                error_msgs.append(f"size mismatch for {name}: {list(state_dict[name].shape)}, not {list(place.shape)}")
+            else:
+                place.copy_(state_dict[name])
+        if strict:
+            unexpected_keys += [name for name in state_dict if name.startswith(prefix) and name not in expected]
+
+
 class AdaIN(nn.Module):
     """Adaptive instance normalisation: (1 + gamma(s)) * norm(x) + beta(s) (arXiv 1703.06868)."""
 
@@ -57,7 +144,7 @@ class AdaIN(nn.Module):
 
     def forward(self, x, style):
         gamma, beta = self.fc(style)[:, :, None, None].chunk(2, dim=1)
-        return torch.addcmul(beta, 1 + gamma, F.instance_norm(x))
+        return torch.addcmul(beta, 1 + gamma, normalize(x))
 
 
 class AdainResBlk(nn.Module):
@@ -107,7 +194,7 @@ class Generator(nn.Module):
         self.encode = nn.Sequential(*down, *(ResBlk(last, last, normalize=True) for _ in range(2)))
         self.decode = nn.ModuleList([*(AdainResBlk(last, last, style_dim) for _ in range(2)), *up])
         self.to_rgb = nn.Sequential(
-            nn.InstanceNorm2d(widths[0], affine=True),
+            InstanceNorm(widths[0]),
             nn.LeakyReLU(LEAK),
             nn.Conv2d(widths[0], model.input_dim, 1),
         )
@@ -134,12 +221,10 @@ class MappingNetwork(nn.Module):
         super().__init__()
         hidden = model.hidden_dim
         self.shared = nn.Sequential(*_layers(model.latent_dim, *[hidden] * 4), nn.ReLU())
-        self.unshared = nn.ModuleList(
-            nn.Sequential(*_layers(*[hidden] * 4, model.style_dim)) for _ in range(num_domains)
-        )
+        self.unshared = Heads([*[hidden] * 4, model.style_dim], num_domains)
 
     def forward(self, z, y):
-        return _own_head(self.unshared, self.shared(z), y)
+        return self.unshared(self.shared(z), y)
 
 
 class StyleEncoder(nn.Module):
@@ -149,10 +234,10 @@ class StyleEncoder(nn.Module):
         super().__init__()
         trunk, width = _trunk(model)
         self.shared = nn.Sequential(*trunk)
-        self.unshared = nn.ModuleList(nn.Linear(width, model.style_dim) for _ in range(num_domains))
+        self.unshared = Heads([width, model.style_dim], num_domains)
 
     def forward(self, x, y):
-        return _own_head(self.unshared, self.shared(x).flatten(1), y)
+        return self.unshared(self.shared(x).flatten(1), y)
 
 
 class Discriminator(nn.Module):
@@ -188,6 +273,8 @@ def update_average(averages, networks, weight):
 
 
 def _he_init(module):
+    if isinstance(module, Heads):
+        module.reset()
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
         if module.bias is not None:
@@ -218,9 +305,3 @@ def _layers(*dims):
     for dim_in, dim_out in pairwise(dims):
         layers += [nn.Linear(dim_in, dim_out), nn.ReLU()]
     return layers[:-1]
-
-
-def _own_head(heads, features, y):
-    """Each row through the head of its class."""
-    every = torch.stack([head(features) for head in heads], dim=1)  # (B, classes, style_dim)
-    return every[torch.arange(len(y), device=y.device), y]

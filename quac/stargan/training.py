@@ -1,21 +1,27 @@
 """The training loop. There is one way in: load the newest whole state if there is one, else begin."""
 
 import copy
-import math
 import signal
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 
 from quac.console import log, progress
 from quac.data.batches import TrainingBatches
 from quac.data.images import write_png
-from quac.errors import QuacError
+from quac.device import computing_in
+from quac.errors import QuacError, listing
+from quac.stargan import summary
+from quac.stargan.checkpoints import host_copy
 from quac.stargan.history import History
-from quac.stargan.networks import build_networks
-from quac.stargan.objective import TrainingStep, build_optimizers
+from quac.stargan.networks import AVERAGED, build_networks
 from quac.stargan.samples import sample_grid
+from quac.stargan.step import TrainingStep, build_optimizers
+from quac.stargan.watch import Watch
+from quac.stargan.weights import is_used
+from quac.stargan.writer import Writer
 
 
 class Stopped(Exception):
@@ -31,58 +37,86 @@ class Stopped(Exception):
 class Trainer:
     """Networks, averages and optimisers at a step."""
 
-    def __init__(self, settings, store, device):
-        """`settings` has the sections `data`, `model`, `loss`, `solver` of a config, and `seed`."""
+    def __init__(self, settings, store, device, judge=None, channels_last="auto", accumulate=1):
+        """
+        Args:
+            settings: the sections `data`, `model`, `loss`, `solver` of a config, and `seed`.
+            judge: images -> probabilities (B, classes), for the classifier loss.
+            channels_last, accumulate: see the config; they change nothing but the rounding.
+        """
         store.require(settings.model, store.classes, squares=True)
         torch.manual_seed(settings.seed)  # the initial weights are the only draw that is not a function of the step
         self.settings, self.store, self.device = settings, store, device
-        self.networks = build_networks(settings.model, len(store.classes)).to(device)
+        layout = torch.contiguous_format if channels_last == "never" else torch.channels_last
+        self.networks = build_networks(settings.model, len(store.classes)).to(device, memory_format=layout)
         self.averages = copy.deepcopy(self.networks).requires_grad_(False)
         del self.averages["discriminator"]
-        self.optimizers = build_optimizers(self.networks, settings.solver)
-        self.train_step = TrainingStep(self.networks, self.averages, self.optimizers, settings.loss, settings.solver)
-        self.batches = TrainingBatches(
-            store, settings.data, settings.model.latent_dim, settings.seed, device, pairs=settings.loss.lambda_ds > 0
+        self.optimizers = build_optimizers(self.networks, settings.solver, settings.loss.r1_every)
+        self.train_step = TrainingStep(
+            self.networks,
+            self.averages,
+            self.optimizers,
+            settings.loss,
+            settings.solver,
+            judge,
+            accumulate,
+            computing_in(settings.solver.precision, device),
         )
-        self.step = 0
-        self.sums, self.summed = {}, 0  # of the terms since the last row of the history
+        pairs = is_used(settings.loss, "ds")
+        self.batches = TrainingBatches(
+            store, settings.data, settings.model.latent_dim, settings.seed, device, pairs, layout
+        )
+        self.step, self.waited = 0, 0.0  # seconds of waiting for images since the last row of the history
+        self.sums, self.counts = {}, {}  # of the terms since then
+        self.watch = Watch()
 
     def advance(self):
         """One training step."""
-        terms = self.train_step(self.batches[self.step], self.step)
+        start = time.perf_counter()
+        batch = self.batches[self.step]
+        self.waited += time.perf_counter() - start
+        terms = self.train_step(batch, self.step)
+        self.step += 1
+        self.watch.look(terms, self.step)
         for name, value in terms.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.summed += 1
-        self.step += 1
+            self.counts[name] = self.counts.get(name, 0) + 1
 
     def means(self):
         """Means of the terms since the last call, as floats (waits for the device), and a new beginning."""
-        means = {name: value.item() / self.summed for name, value in self.sums.items()}
-        self.sums, self.summed = {}, 0
+        means = {name: value.item() / self.counts[name] for name, value in self.sums.items()}
+        self.sums, self.counts, self.waited = {}, {}, 0.0
         return means
 
     def require_finite(self):
         """Stop before a state that holds NaN or infinity replaces a good one (waits for the device)."""
-        bad = [name for name, value in self.sums.items() if not math.isfinite(value.item())]
+        step, bad = self.watch.found() or (self.step, [])
         for name, network in self.networks.items():
             if not torch.stack(torch._foreach_norm(list(network.parameters()))).isfinite().all():
-                bad.append(f"the {name.replace('_', ' ')}")
+                bad.append(f"the weights of the {name.replace('_', ' ')}")
         if bad:
             raise QuacError(
-                f"training diverged by step {self.step}: not finite: {', '.join(bad)}. The states before it are "
-                "kept. Lower solver.lr, or look for blank images in the data"
+                f"training diverged at step {step}: not finite: {', '.join(bad)}. The states before it are kept. Lower "
+                "solver.lr, or look for blank or odd images among those of that step:\n"
+                + listing([str(path) for path in self.batches.paths(step - 1)], 20)
             )
 
+    def weights(self):
+        """What a checkpoint holds: {network: state_dict}, copied to host memory."""
+        return host_copy({name: self.averages[name].state_dict() for name in AVERAGED})
+
     def state(self):
-        """Everything that the next step depends on."""
-        return {
-            "step": self.step,
-            "networks": self.networks.state_dict(),
-            "averages": self.averages.state_dict(),
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            "sums": self.sums,
-            "summed": self.summed,
-        }
+        """Everything that the next step depends on, copied to host memory."""
+        return host_copy(
+            {
+                "step": self.step,
+                "networks": self.networks.state_dict(),
+                "averages": self.averages.state_dict(),
+                "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+                "sums": self.sums,
+                "counts": self.counts,
+            }
+        )
 
     def restore(self, state):
         self.step = state["step"]
@@ -90,68 +124,107 @@ class Trainer:
         self.averages.load_state_dict(state["averages"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+            for parameter, moments in optimizer.state.items():  # in the layout of the weights, as the fused Adam wants
+                for moment in ("exp_avg", "exp_avg_sq"):
+                    moments[moment] = torch.empty_like(parameter).copy_(moments[moment])
         self.sums = {name: value.to(self.device) for name, value in state["sums"].items()}
-        self.summed = state["summed"]
+        self.counts = dict(state["counts"])
 
 
-def train(settings, store, folder, plan, device, tracker, record):
+def train(settings, store, folder, plan, device, tracker, record, judge=None):
     """Train up to a step, going on from the newest whole state in `folder`.
 
     Args:
         settings: what the training depends on, see Trainer.
         store: the training split.
         folder: StateFolder, locked by the caller.
-        plan: `end`, the step up to which to train; `steps` at which checkpoints are saved; `log_every`, `state_every`.
+        plan: `end`, the step up to which to train; `steps` at which checkpoints are saved; `log_every`, `state_every`,
+            `state_minutes`, `channels_last`, `accumulate` as in the config.
         tracker: see `quac.stargan.tracking`.
         record: gives what `StateFolder.save_session` takes, as of now.
+        judge: see Trainer.
 
     When it returns, every checkpoint of `plan.steps` lies in the folder.
-    Raises Stopped on SIGTERM or SIGINT, after saving.
+    Raises Stopped on SIGTERM, SIGINT or SIGUSR1, after saving.
     """
     saves, missing = set(plan.steps), folder.missing(plan.steps)
     if not missing and (plan.end in saves or folder.newest_step() >= plan.end):
         log.info("trained up to step %d already", plan.end)
         return
 
-    trainer, history = Trainer(settings, store, device), History(folder.history)
+    trainer = Trainer(settings, store, device, judge, plan.channels_last, plan.accumulate)
+    history = History(folder.history)
     if state := folder.load_state(at_most=min([*missing, plan.end])):
         trainer.restore(state)
         log.info("going on from step %d", trainer.step)
     if trainer.step in missing:
-        folder.save_checkpoint(trainer.step, trainer.averages)
+        folder.save_checkpoint(trainer.step, trainer.weights())
 
-    with _asked_to_stop() as asked, progress(total=plan.end, initial=trainer.step, what="training", unit="step") as bar:
-        since, clock = trainer.step, time.perf_counter()
+    first, flops, since = trainer.step, 0, Since(trainer.step)
+    bar = progress(total=plan.end, initial=first, what="training", unit="step")
+    with Writer() as writer, _asked_to_stop(writer.give_up) as asked, bar:
         while trainer.step < plan.end:
-            trainer.advance()
+            if trainer.step == first:
+                flops = summary.first_step(trainer)
+            else:
+                trainer.advance()
             bar.update()
             step, stop = trainer.step, bool(asked)
             save_due = step in saves
             log_due = save_due or step % plan.log_every == 0
-            state_due = stop or step == plan.end or step % plan.state_every == 0
+            state_due = stop or step == plan.end or step % plan.state_every == 0 or since.state(plan.state_minutes)
             if log_due or state_due:
                 trainer.require_finite()
             if log_due:
-                row = trainer.means()
-                now = time.perf_counter()
-                rate, since, clock = (step - since) * settings.data.batch_size / (now - clock), step, now
-                _log_step(step, row, rate, folder, history, trainer, tracker, bar)
+                row = {"step": step, **since.row(step, settings.data.batch_size, trainer.waited, flops)}
+                row |= trainer.means()
+                if step - first <= plan.log_every < plan.end - first:
+                    summary.outlook(trainer, plan.end, row["images_per_second"])
+                writer.patiently(partial(_log_step, row, folder, history, trainer, tracker, bar))
+            jobs = []
             if save_due:
-                folder.save_checkpoint(step, trainer.averages)
+                jobs.append(partial(folder.save_checkpoint, step, trainer.weights()))
             if state_due:
-                folder.save_state(trainer.state())
-                folder.save_session(record())
+                jobs += [partial(folder.save_state, trainer.state()), partial(folder.save_session, record())]
+                since.saved()
+            if jobs:
+                writer.submit(*jobs)
             if stop:
                 raise Stopped(asked[0], step)
 
 
-def _log_step(step, row, rate, folder, history, trainer, tracker, bar):
-    history.append({"step": step, "images_per_second": round(rate, 2), **row})
+class Since:
+    """What has gone by since the last row of the history, and since the last whole state."""
+
+    def __init__(self, step):
+        self.step, self.clock, self.state_clock = step, time.perf_counter(), time.monotonic()
+
+    def row(self, step, batch_size, waited, flops):
+        """Throughput since the last row: images per second, share of the time waiting for images, TFLOP per second."""
+        now = time.perf_counter()
+        steps, seconds = step - self.step, now - self.clock
+        self.step, self.clock = step, now
+        return {
+            "images_per_second": round(steps * batch_size / seconds, 2),
+            "waiting_share": round(waited / seconds, 4),
+            "tflop_per_second": round(steps * flops / seconds / 1e12, 4),
+        }
+
+    def state(self, minutes):
+        return time.monotonic() - self.state_clock > 60 * minutes
+
+    def saved(self):
+        self.state_clock = time.monotonic()
+
+
+def _log_step(row, folder, history, trainer, tracker, bar):
+    step, rate = row["step"], row["images_per_second"]
+    history.append(row)
     bar.set_postfix_str(f"{rate:.0f} img/s, D {_total(row, 'D/'):.2f}, G {_total(row, 'G/'):.2f}", refresh=False)
-    log.debug("step %d: %s", step, ", ".join(f"{name} {value:.4f}" for name, value in row.items()))
+    log.debug("step %d: %s", step, ", ".join(f"{name} {value:.4f}" for name, value in row.items() if "/" in name))
     pixels = sample_grid(trainer.averages, trainer.store, trainer.settings, trainer.device)
     write_png(folder.sample(step), pixels)
-    tracker.log(step, {"images_per_second": rate, **row})
+    tracker.log(step, {name: value for name, value in row.items() if name != "step"})
     tracker.image(step, "samples", folder.sample(step))
 
 
@@ -160,10 +233,18 @@ def _total(row, prefix):
 
 
 @contextmanager
-def _asked_to_stop():
-    """A list that holds the number of a signal once SIGTERM or SIGINT has come."""
+def _asked_to_stop(hurry):
+    """A list that holds the number of a signal once one has come; `hurry` is an event to set then.
+
+    SIGTERM and SIGINT end a job; SIGUSR1 is what batch systems are told to send ahead of the time limit.
+    """
     asked = []
-    before = {signum: signal.signal(signum, lambda n, _: asked.append(n)) for signum in (signal.SIGTERM, signal.SIGINT)}
+
+    def ask(signum, _):
+        asked.append(signum)
+        hurry.set()
+
+    before = {signum: signal.signal(signum, ask) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
     try:
         yield asked
     finally:

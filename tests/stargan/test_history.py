@@ -36,5 +36,12 @@ def test_a_term_that_ends_leaves_its_column_empty(tmp_path):
     assert rows(tmp_path / "history.csv") == ["step,ds", "1,0.5", "2,"]
 
 
+def test_a_term_that_begins_later_gets_a_column(tmp_path):
+    path = tmp_path / "history.csv"
+    History(path).append({"step": 1, "a": 0.5})
+    History(path).append({"step": 2, "a": 0.4, "cls": 3.0})
+    assert rows(path) == ["step,a,cls", "1,0.5,", "2,0.4,3.0"]
+
+
 def test_nothing_logged_is_an_empty_text(tmp_path):
     assert History(tmp_path / "history.csv").text(9) == ""

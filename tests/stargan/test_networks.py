@@ -1,3 +1,4 @@
+import copy
 import json
 from pathlib import Path
 
@@ -5,9 +6,10 @@ import pytest
 import torch
 from builders import tiny_config
 from torch import nn
+from torch.nn import functional as F
 
 from quac.config import Model
-from quac.stargan.networks import AVERAGED, AdaIN, build_networks, update_average
+from quac.stargan.networks import AVERAGED, AdaIN, Heads, build_networks, normalize, update_average
 
 # Keys and shapes of the published networks (clovaai/stargan-v2 at 875b70a, w_hpf 0), 3 classes, 3 channels.
 PUBLISHED = json.loads((Path(__file__).parent / "published_keys.json").read_text())
@@ -78,16 +80,98 @@ def test_the_generator_takes_other_sizes_that_its_halvings_divide():
     assert generator(torch.randn(1, 1, 48, 100), style).shape == (1, 1, 48, 100)
 
 
-def test_each_row_gets_the_head_of_its_class():
-    networks = build_networks(tiny_config().model, 3)
+def by_hand(heads, x, label):
+    """The layers of one class, one after the other, by their published names."""
+    layers = heads.state_dict()
+    names = sorted(name.removesuffix(".weight") for name in layers if name.startswith(f"{label}.") and "weight" in name)
+    for i, name in enumerate(names):
+        x = F.linear(x.relu() if i else x, layers[f"{name}.weight"], layers[f"{name}.bias"])
+    return x
+
+
+@pytest.mark.parametrize("classes", [3, 7])  # fewer and more than rows: all heads, or those of the rows
+def test_each_row_gets_the_head_of_its_class(classes):
+    networks = build_networks(tiny_config().model, classes)
     x, z, y = torch.randn(4, 1, 32, 32), torch.randn(4, 4), torch.tensor([1, 0, 2, 1])
     for row, label in enumerate(y):
         mapping, encoder, discriminator = (networks[n] for n in ("mapping_network", "style_encoder", "discriminator"))
-        alone = mapping.unshared[label](mapping.shared(z[row : row + 1]))
+        alone = by_hand(mapping.unshared, mapping.shared(z[row : row + 1]), label)
         torch.testing.assert_close(mapping(z, y)[row], alone[0])
-        alone = encoder.unshared[label](encoder.shared(x[row : row + 1]).flatten())
+        alone = by_hand(encoder.unshared, encoder.shared(x[row : row + 1]).flatten(), label)
         torch.testing.assert_close(encoder(x, y)[row], alone)
         torch.testing.assert_close(discriminator(x, y)[row], discriminator.main(x[row : row + 1])[0, label, 0, 0])
+
+
+@pytest.mark.parametrize("classes", [3, 7])
+def test_stacked_heads_have_the_values_and_gradients_of_single_ones(classes):
+    torch.manual_seed(0)
+    heads, y = Heads([5, 6, 2], classes), torch.tensor([1, 0, 1, 2])
+    single = nn.ModuleList(nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 2)) for _ in range(classes))
+    single.load_state_dict(heads.state_dict())
+    x, plain_x = (torch.randn(4, 5, generator=torch.manual_seed(1)).requires_grad_() for _ in range(2))
+    plain = torch.stack([single[label](row) for label, row in zip(y, plain_x, strict=True)])
+    torch.testing.assert_close(heads(x, y), plain, rtol=0, atol=1e-5)
+    heads(x, y).square().sum().backward()
+    plain.square().sum().backward()
+    torch.testing.assert_close(x.grad, plain_x.grad, rtol=0, atol=1e-5)
+    for i, layer in ((0, 0), (1, 2)):
+        for label in range(classes):
+            expected = single[label][layer].weight.grad
+            expected = torch.zeros_like(single[label][layer].weight) if expected is None else expected
+            torch.testing.assert_close(heads.stacked[i][0].grad[label], expected, rtol=0, atol=1e-5)
+
+
+def test_heads_of_another_number_or_shape_are_refused():
+    heads = Heads([4, 3], 2)
+    more, wider = Heads([4, 3], 3), Heads([4, 5], 2)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        more.load_state_dict(heads.state_dict())
+    with pytest.raises(RuntimeError, match="Unexpected key"):
+        heads.load_state_dict(more.state_dict())
+    with pytest.raises(RuntimeError, match=r"size mismatch for 0\.weight"):
+        wider.load_state_dict(heads.state_dict())
+
+
+def outcome(network, arguments, layout):
+    """Output and gradients of a network in a memory layout."""
+    network = copy.deepcopy(network).to(memory_format=layout)
+    x, *rest = arguments
+    x = x.clone(memory_format=layout).requires_grad_()
+    out = network(x, *rest)
+    out.square().sum().backward()
+    return [out, x.grad, *(parameter.grad for parameter in network.parameters() if parameter.grad is not None)]
+
+
+@pytest.mark.parametrize("name", ["generator", "style_encoder", "discriminator"])
+def test_the_memory_layout_changes_nothing_but_the_rounding(name):
+    torch.manual_seed(0)
+    network = build_networks(tiny_config().model, 3)[name].double()
+    x, y = torch.randn(2, 1, 32, 32).double(), torch.tensor([2, 0])
+    arguments = (x, torch.randn(2, 4).double()) if name == "generator" else (x, y)
+    for one, other in zip(
+        outcome(network, arguments, torch.contiguous_format),
+        outcome(network, arguments, torch.channels_last),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_our_normalisation_is_that_of_torch_and_keeps_the_layout(layout):
+    x, plain = (torch.randn(2, 8, 6, 5, generator=torch.manual_seed(0)).requires_grad_() for _ in range(2))
+    ours, theirs = normalize(x.contiguous(memory_format=layout)), F.instance_norm(plain)
+    assert ours.is_contiguous(memory_format=layout)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    for out in (ours, theirs):
+        (out * torch.linspace(-1, 1, out.numel()).reshape(out.shape)).sum().backward()
+    torch.testing.assert_close(x.grad, plain.grad, rtol=0, atol=1e-5)
+
+
+def test_statistics_of_half_precision_are_full():
+    x = (torch.randn(1, 1, 64, 64) * 0.1 + 100).to(torch.bfloat16)
+    ours = normalize(x)
+    assert ours.dtype == torch.bfloat16
+    torch.testing.assert_close(ours.float(), F.instance_norm(x.float()), rtol=1e-2, atol=1e-2)
 
 
 def test_adain_is_its_definition():
@@ -115,8 +199,8 @@ def test_he_initialisation():
     conv = network.main[1].conv2
     assert abs(conv.weight.std() / (2 / (64 * 9)) ** 0.5 - 1) < 0.02
     assert conv.bias.abs().max() == 0
-    norms = [module for module in published(64).modules() if isinstance(module, nn.InstanceNorm2d)]
-    assert all(norm.affine and not norm.track_running_stats for norm in norms)
+    mapping = build_networks(Model(img_size=32, input_dim=1, conv_dim=4, hidden_dim=256), 3)["mapping_network"]
+    assert all(abs(weights.std() / (2 / 256) ** 0.5 - 1) < 0.02 for weights, _ in mapping.unshared.stacked)
 
 
 def test_the_average_moves_by_its_weight():

@@ -11,6 +11,7 @@ from snakemake.io import IOFile, is_flagged
 from quac.config import KINDS
 from quac.errors import QuacError
 from quac.resolve import resolve
+from quac.stargan.weights import is_used
 
 # `quac` is the one installed beside this snakemake, also where its environment is not activated.
 shell.prefix(f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")
@@ -123,6 +124,6 @@ def network_threads(wc):
 
 def training_options(wc, input):
     run = run_of(wc)
-    options = run.run.model_dump(include={"log_every", "state_every"})
-    device_cache = run.data.device_cache
-    return json.dumps({**options, "device_cache": device_cache, "log_type": run.log_type, "log": run.log.model_dump()})
+    options = run.run.model_dump(include={"log_every", "state_every", "state_minutes", "keep_states", "accumulate"})
+    carried_out = {"device_cache": run.data.device_cache, "channels_last": run.solver.channels_last}
+    return json.dumps({**options, **carried_out, "log_type": run.log_type, "log": run.log.model_dump()})

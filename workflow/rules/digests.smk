@@ -56,7 +56,8 @@ def outside_digests(root, run, stage):
             return {"source": source_digest(run.split.source, None, run.data.layout, run.data.classes, DIGEST_CACHE)}
         except QuacError as error:
             raise QuacError(f"split.source: {error}")
-    if name in ("check", "conversion") and run.validation_config.classifier_checkpoint:
+    judged = name in ("check", "conversion") or (name == "train" and is_used(run.loss, "cls"))
+    if judged and run.validation_config.classifier_checkpoint:
         return {"classifier": classifier_digest(run, root)}
     return {}
 

@@ -42,6 +42,11 @@ def classifier_record(wc):
     return [] if given else [f"{root_of(wc)}/classifier/fit.json"]
 
 
+def classifier_of_training(wc):
+    """The classifier, where the training has a loss of it."""
+    return classifier_file(wc) if is_used(run_of(wc).loss, "cls") else []
+
+
 def gated(output, inputs, gates):
     """Input function, for `unpack`: the inputs of a stage ({name: input function}), and gates before it.
 

@@ -3,7 +3,12 @@
 
 
 # What is trained; how far is in `schedule`.
-TRAINING = {"store": in_data("train.store"), "index": in_data("train.parquet"), "key": key_of("train")}
+TRAINING = {
+    "store": in_data("train.store"),
+    "index": in_data("train.parquet"),
+    "key": key_of("train"),
+    "classifier": classifier_of_training,
+}
 
 
 rule train:
@@ -30,11 +35,12 @@ rule train:
         mem_mb=16000,
         runtime=2880,
     params:
+        classifier=lambda wc, input: ["--classifier", input.classifier] if input.classifier else [],
         states=lambda wc, input: f"{wc.root}/training/state",
         runtime=training_options,
         options=computing,
     shell:
-        "quac train --key {input.key:q} --schedule {input.schedule:q} --store {input.store:q} --index {input.index:q}"
+        "quac train --key {input.key:q} --schedule {input.schedule:q} --store {input.store:q} --index {input.index:q} {params.classifier:q}"
         " --states {params.states:q} --marker {output.marker:q} --history {output.history:q}"
         " --runtime {params.runtime:q} {params.options} --log-file {log:q}"
 

@@ -1,0 +1,58 @@
+"""What a training takes: said before it, and when the first steps have been measured."""
+
+import resource
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from quac.console import log
+
+
+class FlopCounter(TorchDispatchMode):
+    """Counts the floating-point operations of matrix products and convolutions, a multiply-add as two.
+
+    (torch's own FlopCounterMode also tells which module they are of, by hooks that do not stand a gradient penalty.)
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, function, _, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        if count := flop_registry.get(function._overloadpacket):
+            self.total += count(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def first_step(trainer):
+    """Take the first step, and say what it takes. Returns its floating-point operations."""
+    counts = {name: sum(p.numel() for p in network.parameters()) for name, network in trainer.networks.items()}
+    log.info("parameters: %s", ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in counts.items()))
+    # Weights, gradients, two moments of Adam; and the averages, which the discriminator has not.
+    kept = 4 * (5 * sum(counts.values()) - counts["discriminator"])
+    log.info("weights, gradients, optimisers and averages take %s, activations more", _gib(kept))
+    with FlopCounter() as counter:
+        trainer.advance()
+    log.info("a step of %d images: %.3f TFLOP", trainer.settings.data.batch_size, counter.total / 1e12)
+    return counter.total
+
+
+def outlook(trainer, end, rate):
+    """Say how long the rest will take, and the most memory that was needed so far."""
+    seconds = (end - trainer.step) * trainer.settings.data.batch_size / rate
+    if trainer.device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(trainer.device)
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    log.info("%.1f images/s: the other steps take about %s; peak memory %s", rate, _spoken(seconds), _gib(peak))
+
+
+def _gib(size):
+    return f"{size / 2**30:.2f} GiB"
+
+
+def _spoken(seconds):
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "a minute"
