@@ -3,7 +3,7 @@ PYTHON ?= python3
 CORES ?= $(shell nproc)
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint bench bench-data docs
+.PHONY: demo test test-slow lint bench bench-data bench-training bench-schedules docs
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1
@@ -26,6 +26,12 @@ bench: .venv/installed
 
 bench-data: .venv/installed
 	$(BIN)/python benchmarks/data.py
+
+bench-training: .venv/installed
+	$(BIN)/python benchmarks/training.py
+
+bench-schedules: .venv/installed
+	$(BIN)/python benchmarks/schedules.py
 
 docs: .venv/installed
 	$(BIN)/python -m quac.reference > config/README.md

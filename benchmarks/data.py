@@ -23,6 +23,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from measure import interleaved, machine, table
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
@@ -69,17 +70,6 @@ def indexed(folder, workers=1):
     index, facts = build_index(list_source(str(folder), "train"), READING, workers)
     write_table(f"{folder}.parquet", index, split="train", **facts)
     return read_table(f"{folder}.parquet")
-
-
-def interleaved(sides, rounds):
-    """{name: seconds of each round}, the sides in turns."""
-    seconds = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, side in sides.items():
-            start = time.perf_counter()
-            side()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
 
 
 def batches(folder, rounds, steps=400):
@@ -209,15 +199,9 @@ def main():
             "Storing": stores(folder, options.rounds),
             "Many images": large(folder, options.images),
         }
-    print(f"{os.cpu_count()} x {processor()}, torch {torch.__version__}.\n")
+    print(machine() + "\n")
     for title, rows in tables.items():
-        print(f"### {title}\n\n| | | |\n|---|---|---|")
-        print("\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n")
-
-
-def processor():
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown processor")
+        table(title, [["", "", ""], *rows])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from measure import processor
+
 ROOT = Path(__file__).parent.parent
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
@@ -57,13 +59,6 @@ def main():
 
 def interval(averages, metric):
     return f"{averages[metric]:.3f} [{averages[f'{metric}_low']:.3f}, {averages[f'{metric}_high']:.3f}]"
-
-
-def processor():
-    names = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ here. Nothing here imports torch: the Snakefile reads this at every start.
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -321,6 +321,23 @@ class Loss(Section):
     )
 
 
+class Init(Section):
+    """Initial weights: fine-tuning of a trained network."""
+
+    model_config = ConfigDict(**Section.model_config, populate_by_name=True, serialize_by_alias=True)
+
+    checkpoint: str | None = Field(
+        None, alias="from", description="Checkpoint, ours or a published one. Left out: the training starts fresh."
+    )
+    classes: list[str] | None = key(
+        None,
+        "Classes of the checkpoint, in its order; heads go to the classes of the same names. Left out: the data's.",
+    )
+    freeze_d: Annotated[int, Field(ge=0)] = key(
+        0, "Lower blocks of the discriminator that are not trained (arXiv 2002.10964), counted from the image."
+    )
+
+
 class Log(Section):
     """The name of the run, and its tracking."""
 
@@ -364,6 +381,7 @@ class Config(Section):
     classifier: Classifier = Classifier()
     run: Run = Run()
     loss: Loss = Loss()
+    init: Init = Init()
     log_type: Literal["wandb", "tensorboard", "none"] = key(
         "wandb", "Where losses and sample grids are logged as well."
     )
@@ -404,6 +422,7 @@ def known_keys(section=Config, prefix=""):
     """Every key of the schema, sections before their keys, as dotted names."""
     names = []
     for name, field in section.model_fields.items():
+        name = field.alias or name
         names.append(prefix + name)
         if inner := section_of(field):
             names += known_keys(inner, f"{prefix}{name}.")
@@ -412,7 +431,8 @@ def known_keys(section=Config, prefix=""):
 
 def section_of(field):
     """The Section class that a field holds, or None where it holds a value."""
-    for candidate in (field.annotation, *getattr(field.annotation, "__args__", ())):
+    parts = () if get_origin(field.annotation) is dict else getattr(field.annotation, "__args__", ())
+    for candidate in (field.annotation, *parts):
         if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate
     return None

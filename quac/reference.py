@@ -35,6 +35,7 @@ def reference():
 def _table(section):
     rows = []
     for name, field in section.model_fields.items():
+        name = field.alias or name
         inner = section_of(field)
         rows += [(f"{name}.{key}", value) for key, value in inner.model_fields.items()] if inner else [(name, field)]
     return _rows(rows)

@@ -113,6 +113,7 @@ def _train(config, _):
         "solver": config.solver.model_dump(exclude={"root_dir", "channels_last"}),
         "loss": config.loss.model_dump(),
         "seed": config.run.seed,
+        "init": config.init.model_dump(include={"classes", "freeze_d"}),  # the checkpoint itself is among the digests
         "judge": _judging(config)["judge"] if is_used(config.loss, "cls") else None,
     }
 

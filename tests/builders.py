@@ -98,7 +98,7 @@ def tiny_config(**sections):
 def training_settings(config):
     """The part of a config that a training depends on, as `quac train` reads it from its key file."""
     return SimpleNamespace(
-        data=config.data, model=config.model, loss=config.loss, solver=config.solver, seed=config.run.seed
+        **{name: getattr(config, name) for name in ("data", "model", "loss", "solver", "init")}, seed=config.run.seed
     )
 
 

@@ -82,7 +82,7 @@ class Stopped(Exception):
         (
             type("OutOfMemoryError", (RuntimeError,), {})("CUDA"),
             1,
-            "memory. Training: raise run.accumulate",
+            "error: the GPU has too little memory. Training: ",
         ),
     ],
 )

@@ -21,6 +21,8 @@ def changed(**sections):
     [
         ({"loss": {"lambda_cyc": 2}}, {"train"}),
         ({"solver": {"lr": 1e-5}}, {"train"}),
+        ({"solver": {"precision": "bf16"}}, {"train"}),
+        ({"loss": {"lambda_cls": 1}}, {"train"}),
         ({"data": {"batch_size": 5}}, {"train"}),
         ({"data": {"augment": {"hflip": 0.5}}}, {"train"}),
         ({"data": {"rand_crop_prob": 0.5}}, {"train"}),
@@ -56,6 +58,7 @@ def test_a_setting_changes_the_keys_of_the_stages_that_depend_on_it(sections, st
 @pytest.mark.parametrize(
     "sections",
     [
+        {"run": {"accumulate": 2, "state_minutes": 1, "keep_states": 5}, "solver": {"channels_last": "never"}},
         {"run": {"log_every": 7, "state_every": 7, "segment_iters": 7, "threads": 2, "device": "cpu"}},
         {"log": {"notes": "x", "mode": "offline"}, "log_type": "none"},
         {"data": {"num_workers": 2, "device_cache": "never"}},

@@ -38,6 +38,8 @@ class Judge:
                 f"{path}: cannot be loaded as TorchScript ({_first_line(error)}); "
                 "save it with torch.jit.script(model).save(...), and see validation_config.classifier_checkpoint"
             ) from None
+        for parameter in self.module.parameters():
+            parameter.requires_grad_(False)
         self.gives_probabilities = False
         self._try_out(model, device)
 

@@ -25,6 +25,7 @@ def train(
     history: Annotated[Path, typer.Option(help="CSV file for the losses.")],
     runtime: Annotated[str, typer.Option(help="JSON: how it is carried out: log_every, state_every ...")],
     classifier: Annotated[Path | None, typer.Option(help="TorchScript file, for the classifier loss.")] = None,
+    init: Annotated[Path | None, typer.Option(help="Checkpoint to begin with.")] = None,
     threads: Threads = None,
     device: Device = "auto",
     log_file: Log = None,
@@ -46,8 +47,9 @@ def train(
     provenance, settings, extent = Provenance("train", key, schedule), read_settings(key), read_settings(schedule)
     options, images = SimpleNamespace(**json.loads(runtime)), Store.open(store, index)
     settings.data.sampling, settings.data.device_cache = as_dict(settings.data.sampling), options.device_cache
+    settings.init.checkpoint = init
     settings.loss.ramps = vars(settings.loss.ramps)
-    identity = read_json(key)["settings"]
+    identity = {**read_json(key)["settings"], "digests": read_json(key)["digests"]}
     run_id = training_id(identity, read_table(index), classifier)
     plan = SimpleNamespace(
         end=extent.end,

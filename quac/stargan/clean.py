@@ -16,7 +16,7 @@ def training_id(settings, index, classifier=None):
     """The name of the folder in which a training keeps its states: a digest of all that it depends on.
 
     Args:
-        settings: those of its key file.
+        settings: those of its key file, and its digests.
         index: of the training split.
         classifier: file, where the training has a loss of it.
     """
@@ -49,7 +49,7 @@ def unused(root):
     for needed in (key, index):
         if not needed.is_file():
             raise QuacError(f"{needed}: does not exist; is {root} the folder of a run (solver.root_dir)?")
-    settings = read_json(key)["settings"]
+    settings = {**read_json(key)["settings"], "digests": read_json(key)["digests"]}
     check = root / "classifier/check.json"
     classifier = read_json(check)["classifier"] if settings.get("judge") and check.is_file() else None
     markers = [read_json(path) for path in sorted((root / "training").glob("*.json"))]

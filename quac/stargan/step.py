@@ -61,7 +61,9 @@ class TrainingStep:
     the generator the gradients of both kinds are added up. The query's features and its own style are made once.
     """
 
-    def __init__(self, networks, averages, optimizers, loss, solver, judge=None, accumulate=1, autocast=nullcontext):
+    def __init__(
+        self, networks, averages, optimizers, loss, solver, judge=None, accumulate=1, autocast=nullcontext, frozen=()
+    ):
         """
         Args:
             loss, solver: sections of a config.
@@ -69,10 +71,11 @@ class TrainingStep:
             accumulate: parts in which a batch is worked off, one after the other, with gradients added up. No norm
                 crosses samples, so the step is the same but for rounding.
             autocast: gives the context in which the networks compute.
+            frozen: parameters that are not trained.
         """
         self.networks, self.averages, self.optimizers = networks, averages, optimizers
         self.loss, self.solver, self.judge = loss, solver, judge
-        self.accumulate, self.autocast = accumulate, autocast
+        self.accumulate, self.autocast, self.frozen = accumulate, autocast, frozen
 
     def __call__(self, batch, step):
         """Train on a TrainingBatch. Returns {metric: 0-d tensor on the device}, unweighted terms."""
@@ -202,6 +205,8 @@ class TrainingStep:
         """Freezing is structural: gradients are made for the networks about to be stepped, and for no other."""
         for name in NETWORKS:
             self.networks[name].requires_grad_(name in names)
+        for parameter in self.frozen:
+            parameter.requires_grad_(False)
 
     def _descend(self, *names):
         for name in names:

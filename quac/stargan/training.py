@@ -16,6 +16,7 @@ from quac.errors import QuacError, listing
 from quac.stargan import summary
 from quac.stargan.checkpoints import host_copy
 from quac.stargan.history import History
+from quac.stargan.initial import initialise, lower_blocks
 from quac.stargan.networks import AVERAGED, build_networks
 from quac.stargan.samples import sample_grid
 from quac.stargan.step import TrainingStep, build_optimizers
@@ -40,7 +41,7 @@ class Trainer:
     def __init__(self, settings, store, device, judge=None, channels_last="auto", accumulate=1):
         """
         Args:
-            settings: the sections `data`, `model`, `loss`, `solver` of a config, and `seed`.
+            settings: the sections `data`, `model`, `loss`, `solver`, `init` of a config, and `seed`.
             judge: images -> probabilities (B, classes), for the classifier loss.
             channels_last, accumulate: see the config; they change nothing but the rounding.
         """
@@ -48,7 +49,10 @@ class Trainer:
         torch.manual_seed(settings.seed)  # the initial weights are the only draw that is not a function of the step
         self.settings, self.store, self.device = settings, store, device
         layout = torch.contiguous_format if channels_last == "never" else torch.channels_last
-        self.networks = build_networks(settings.model, len(store.classes)).to(device, memory_format=layout)
+        networks = build_networks(settings.model, len(store.classes))
+        if settings.init.checkpoint:
+            initialise(networks, settings.init.checkpoint, settings.init.classes, store.classes)
+        self.networks = networks.to(device, memory_format=layout)
         self.averages = copy.deepcopy(self.networks).requires_grad_(False)
         del self.averages["discriminator"]
         self.optimizers = build_optimizers(self.networks, settings.solver, settings.loss.r1_every)
@@ -61,6 +65,7 @@ class Trainer:
             judge,
             accumulate,
             computing_in(settings.solver.precision, device),
+            lower_blocks(self.networks["discriminator"], settings.init.freeze_d),
         )
         pairs = is_used(settings.loss, "ds")
         self.batches = TrainingBatches(

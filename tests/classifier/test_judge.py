@@ -136,3 +136,12 @@ def test_a_weak_classifier_stops_the_workflow():
     require_accuracy(report, 0.34, "c.pt")
     with pytest.raises(QuacError, match=r"c\.pt: calls 34\.0% of 50 real validation images right, less than"):
         require_accuracy(report, 0.8, "c.pt")
+
+
+def test_gradients_go_through_to_the_images_alone(tmp_path):
+    """For the classifier loss."""
+    judge = load(save_classifier(tmp_path / "c.pt", Side()), img_size=16)
+    images = torch.rand(3, 1, 32, 32, requires_grad=True)
+    judge(images)[:, 1].log().mean().backward()
+    assert images.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in judge.module.parameters())

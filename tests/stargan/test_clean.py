@@ -15,12 +15,12 @@ def root(tmp_path):
     write_images(tmp_path / "images", {"a": 2, "b": 2})
     (tmp_path / "data").mkdir()
     index = make_index(tmp_path / "data/train.parquet", tmp_path / "images")
-    write_json(tmp_path / "keys/train.json", {"settings": SETTINGS})
-    for name in ("published", "old", training_id(SETTINGS, index)):
+    write_json(tmp_path / "keys/train.json", {"settings": SETTINGS, "digests": {}})
+    for name in ("published", "old", training_id({**SETTINGS, "digests": {}}, index)):
         folder = tmp_path / "training/state" / name
         folder.mkdir(parents=True)
         (folder / "state_000020.pt").write_bytes(b"x" * 1000)
-        write_json(folder / "settings.json", {**SETTINGS, "loss": {"lambda_cyc": 2.0, "lambda_ds": 1.0}})
+        write_json(folder / "settings.json", {**SETTINGS, "digests": {}, "loss": {"lambda_cyc": 2.0, "lambda_ds": 1.0}})
     made = {"20": {"file": str(tmp_path / "training/state/published/000020_nets_ema.ckpt")}}
     write_json(tmp_path / "training/010000.json", {"checkpoints": made})
     return tmp_path

@@ -67,7 +67,7 @@ def test_class_first_folders(workflow):
 def test_folders_with_weights_and_a_whole_run_from_lists(workflow):
     """A manifest may lie anywhere, and the generated images still lie in their own folder.
 
-    And images larger than the networks are cropped for training, and converted whole.
+    And images larger than the networks are cropped for training, and converted whole; and the classifier is trained on.
     """
     write_images(workflow.folder / "far/one", {"across": 6, "along": 4}, size=40)
     write_images(workflow.folder / "far/two", {"along": 4}, seed=1, size=48)
@@ -76,19 +76,22 @@ def test_folders_with_weights_and_a_whole_run_from_lists(workflow):
         "across": [{"path": "far/one/across"}],
         "along": [{"path": "far/one/along", "weight": 3}, {"path": "far/two/along", "weight": 1}],
     }
-    workflow.edit("data", sources=sources, sampling={"across": 1, "along": 2}, preprocess="crop")
+    workflow.edit("data", sources=sources, sampling={"across": 1, "along": 2}, preprocess="crop", load_size=None)
     (workflow.folder / "lists").mkdir()
     rows = [f"../far/three/{name}/{name}-0{number}.png,{name}" for name in sources for number in range(2)]
     (workflow.folder / "lists/v.csv").write_text("\n".join(["path,class", *rows]))
-    workflow.edit("validation_data", source="lists/v.csv", preprocess="none")
+    workflow.edit("validation_data", source="lists/v.csv", preprocess="none", load_size=None)
     del workflow.config["test_data"]
     workflow.edit("run", total_iters=1)
+    workflow.edit("loss", lambda_cls=0.5)
     workflow.run()
     weights = index(workflow, "train").groupby("class")["weight"].agg(lambda values: sorted(set(values)))
     assert weights["along"] == [0.5, 1.5]
     made = workflow.root / "generated_images/validation/latent"
     assert len(list(made.rglob("*.png"))) == 4
     assert Image.open(made / "across/along/far/three/across/across-00.png").size == (40, 40)
+    assert "G/latent_cls" in (workflow.root / "training/010000_history.csv").read_text()
+    assert "The classifier that judges was trained on" in (workflow.folder / "reports/tiny.html").read_text()
     assert workflow.plan() == {}
 
 

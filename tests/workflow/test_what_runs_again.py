@@ -46,6 +46,7 @@ def test_a_touch_changes_nothing_not_even_of_large_files(finished):
     ("section", "values", "planned"),
     [
         ("loss", {"lambda_cyc": 2.0}, {"train": 1, **AFTER_TRAINING}),
+        ("loss", {"lambda_cls": 1.0}, {"train": 1, **AFTER_TRAINING}),
         ("run", {"total_iters": 6}, {"train": 1, **ONE_CHECKPOINT_MORE}),
         ("run", {"total_iters": 20, "segment_iters": 8}, {"train": 1, **AFTER_JUDGE, **EIGHT_CHECKPOINTS_MORE}),
         ("run", {"total_iters": 2}, {"train": 1, **ONLY_CHOSEN_ANEW}),
@@ -56,7 +57,7 @@ def test_a_touch_changes_nothing_not_even_of_large_files(finished):
         ("model", {"num_domains": 2}, {"check_splits": 1, "report": 1}),
         ("report", {"examples": 1}, {"report": 1}),
         ("log", {"notes": "a word"}, {"report": 1}),
-        ("run", {"threads": 2, "segment_iters": 1, "state_every": 1}, {"report": 1}),
+        ("run", {"threads": 2, "segment_iters": 1, "state_every": 1, "accumulate": 2, "keep_states": 3}, {"report": 1}),
     ],
 )
 def test_an_edit_runs_what_depends_on_it(edited, section, values, planned):
@@ -68,6 +69,13 @@ def test_another_classifier_is_not_trained_for(edited):
     save_classifier(edited.folder / "other.pt", Brightness())
     edited.edit("validation_config", classifier_checkpoint="other.pt")
     assert edited.plan() == {"check_classifier": 1, **AFTER_JUDGE}
+
+
+def test_another_classifier_is_trained_for_where_the_objective_has_it(edited):
+    save_classifier(edited.folder / "other.pt", Brightness())
+    edited.edit("validation_config", classifier_checkpoint="other.pt")
+    edited.edit("loss", lambda_cls=1.0)
+    assert edited.plan() == {"check_classifier": 1, "train": 1, **AFTER_TRAINING}
 
 
 def test_a_validation_image_does_not_train(edited):

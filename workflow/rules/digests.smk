@@ -42,6 +42,17 @@ def classifier_digest(run, root):
     return cached_digest(classifier, DIGEST_CACHE)
 
 
+def training_digests(run, root):
+    found = {}
+    if is_used(run.loss, "cls") and run.validation_config.classifier_checkpoint:
+        found["classifier"] = classifier_digest(run, root)
+    if run.init.checkpoint:
+        if not os.path.isfile(run.init.checkpoint):
+            raise QuacError(f"init.from: {run.init.checkpoint} is no file; correct the path")
+        found["init"] = cached_digest(run.init.checkpoint, DIGEST_CACHE)
+    return found
+
+
 def outside_digests(root, run, stage):
     name, _, split = stage.partition("_")
     if name == "index":
@@ -56,8 +67,9 @@ def outside_digests(root, run, stage):
             return {"source": source_digest(run.split.source, None, run.data.layout, run.data.classes, DIGEST_CACHE)}
         except QuacError as error:
             raise QuacError(f"split.source: {error}")
-    judged = name in ("check", "conversion") or (name == "train" and is_used(run.loss, "cls"))
-    if judged and run.validation_config.classifier_checkpoint:
+    if name == "train":
+        return training_digests(run, root)
+    if name in ("check", "conversion") and run.validation_config.classifier_checkpoint:
         return {"classifier": classifier_digest(run, root)}
     return {}
 

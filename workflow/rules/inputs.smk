@@ -47,6 +47,12 @@ def classifier_of_training(wc):
     return classifier_file(wc) if is_used(run_of(wc).loss, "cls") else []
 
 
+def initial_checkpoint(wc):
+    """What the training begins with; its content is in the key."""
+    given = run_of(wc).init.checkpoint
+    return ancient(given) if given else []
+
+
 def gated(output, inputs, gates):
     """Input function, for `unpack`: the inputs of a stage ({name: input function}), and gates before it.
 

@@ -8,6 +8,7 @@ TRAINING = {
     "index": in_data("train.parquet"),
     "key": key_of("train"),
     "classifier": classifier_of_training,
+    "init": initial_checkpoint,
 }
 
 
@@ -36,11 +37,12 @@ rule train:
         runtime=2880,
     params:
         classifier=lambda wc, input: ["--classifier", input.classifier] if input.classifier else [],
+        init=lambda wc, input: ["--init", input.init] if input.init else [],
         states=lambda wc, input: f"{wc.root}/training/state",
         runtime=training_options,
         options=computing,
     shell:
-        "quac train --key {input.key:q} --schedule {input.schedule:q} --store {input.store:q} --index {input.index:q} {params.classifier:q}"
+        "quac train --key {input.key:q} --schedule {input.schedule:q} --store {input.store:q} --index {input.index:q} {params.classifier:q} {params.init:q}"
         " --states {params.states:q} --marker {output.marker:q} --history {output.history:q}"
         " --runtime {params.runtime:q} {params.options} --log-file {log:q}"
 

@@ -1,0 +1,195 @@
+"""Times training steps: the literal step against ours; prints Markdown tables: `make bench-training`.
+
+On a CPU narrow networks, one thread; with `--device cuda` the published widths, the literal step in fp32 with TF32
+convolutions as peers ship it. What is compared is measured in turns, with one side twice as a control (A/A).
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import copy
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from measure import machine, middle, table
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from literal import LiteralStep
+
+from quac.config import Loss, Model, Solver
+from quac.data.batches import TrainingBatch
+from quac.device import computing_in
+from quac.stargan.checkpoints import StateFolder, host_copy
+from quac.stargan.networks import build_networks
+from quac.stargan.step import TrainingStep, build_optimizers
+from quac.stargan.summary import FlopCounter
+from quac.stargan.writer import Writer
+
+NARROW = {"conv_dim": 16, "max_conv_dim": 64, "hidden_dim": 128, "style_dim": 32}
+BF16_FLOPS = 790e12  # per second: what an H200 reaches in bf16 matrix products
+
+
+class Side:
+    """A training step of one kind on one batch, over and over."""
+
+    def __init__(self, step_class, device, size, batch, widths, classes=3, solver=None, loss=None, plain=False):
+        self.device, self.number = device, 0
+        self.solver = Solver(root_dir="none", **(solver or {}))
+        self.loss = Loss(**(loss or {}))
+        model = Model(img_size=size, input_dim=1 if widths else 3, conv_dim=2**14 // size)
+        model = model.model_copy(update=widths)
+        layout = torch.contiguous_format if plain else torch.channels_last
+        torch.manual_seed(0)
+        self.networks = build_networks(model, classes).to(device, memory_format=layout)
+        self.averages = copy.deepcopy(self.networks).requires_grad_(False)
+        self.optimizers = build_optimizers(self.networks, self.solver, self.loss.r1_every)
+        self.precision = "tf32" if plain else self.solver.precision
+        autocast = {} if plain else {"autocast": computing_in(self.precision, device)}
+        self.step = step_class(self.networks, self.averages, self.optimizers, self.loss, self.solver, **autocast)
+        images = [torch.rand(batch, model.input_dim, size, size) * 2 - 1 for _ in range(3)]
+        images = [image.to(device, memory_format=layout) for image in images]
+        y = torch.randint(classes, (2, batch)).to(device)
+        z = torch.randn(2, batch, model.latent_dim).to(device)
+        self.batch = TrainingBatch(images[0], y[0], images[1], images[2], y[1], z[0], z[1])
+
+    def __call__(self):
+        computing_in(self.precision, self.device)
+        self.step(self.batch, self.number)
+        self.number += 1
+
+    def state(self):
+        optimizers = {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+        return {"step": self.number, "networks": self.networks.state_dict(), "optimizers": optimizers}
+
+
+def timed(sides, rounds, steps, device):
+    """{name: seconds of a step in each round}, the sides in turns."""
+
+    def finished():
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    for side in sides.values():
+        for _ in range(3):
+            side()
+    seconds = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, side in sides.items():
+            finished()
+            start = time.perf_counter()
+            for _ in range(steps):
+                side()
+            finished()
+            seconds[name].append((time.perf_counter() - start) / steps)
+    return seconds
+
+
+def against_literal(device, size, batch, widths, rounds, steps):
+    def side(step_class, **options):
+        return Side(step_class, device, size, batch, widths, **options)
+
+    sides = {
+        "literal step": side(LiteralStep, plain=True),
+        "ours": side(TrainingStep),
+        "ours, merged": side(TrainingStep, solver={"schedule": "merged"}),
+        "ours, merged, r1_every 8": side(TrainingStep, solver={"schedule": "merged"}, loss={"r1_every": 8}),
+        "literal step again (A/A)": side(LiteralStep, plain=True),
+    }
+    seconds = timed(sides, rounds, steps, device)
+    base = middle(seconds["literal step"])
+    rows = [["", "ms per step", "from", "to", "faster than literal", "TFLOP per step", "of the bf16 floor"]]
+    for name, values in seconds.items():
+        with FlopCounter() as counter:
+            sides[name]()
+        floor = f"{counter.total / BF16_FLOPS / middle(values):.2f}" if device.type == "cuda" else "-"
+        times = [f"{1000 * value:.1f}" for value in (middle(values), min(values), max(values))]
+        rows.append([name, *times, f"{base / middle(values):.2f} x", f"{counter.total / 1e12:.3f}", floor])
+    table(f"Step: {batch} images of {size} px, {'narrow networks' if widths else 'published widths'}", rows)
+    if device.type == "cuda":
+        memory(device, size, batch, widths)
+
+
+def memory(device, size, batch, widths):
+    rows, base = [["", "peak memory", "of literal"]], None
+    for name, step_class, plain in (("literal step", LiteralStep, True), ("ours", TrainingStep, False)):
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        side = Side(step_class, device, size, batch, widths, plain=plain)
+        for _ in range(3):
+            side()
+        peak = torch.cuda.max_memory_allocated() - before
+        base = base or peak
+        rows.append([name, f"{peak / 2**30:.2f} GiB", f"{peak / base:.2f}"])
+        del side
+    table(f"Memory: {batch} images of {size} px", rows)
+
+
+def many_classes(device, size, batch, widths, rounds, steps):
+    sides = {
+        f"{classes} classes{again}": Side(TrainingStep, device, size, batch, widths, classes=classes)
+        for classes, again in ((3, ""), (40, ""), (3, " again (A/A)"))
+    }
+    seconds = timed(sides, rounds, steps, device)
+    base = middle(seconds["3 classes"])
+    rows = [["", "ms per step", "of 3 classes"]]
+    rows += [[name, f"{1000 * middle(v):.1f}", f"{middle(v) / base:.2f}"] for name, v in seconds.items()]
+    table("Classes", rows)
+
+
+def saving(device, size, batch, widths, rounds, steps):
+    """What the loop sees of a whole state that is written beside it: steps with one save among them, and without."""
+    side = Side(TrainingStep, device, size, batch, widths)
+    with tempfile.TemporaryDirectory() as name:
+        folder, taken = StateFolder(Path(name)), []
+
+        def with_save():
+            with Writer() as writer:
+                start = time.perf_counter()
+                copied = host_copy(side.state())
+                writer.submit(lambda: folder.save_state(copied))
+                taken.append(time.perf_counter() - start)
+                for _ in range(steps):
+                    side()
+
+        def without():
+            for _ in range(steps):
+                side()
+
+        sides = {"without": without, "with a save": with_save, "without again (A/A)": without}
+        seconds = timed(sides, rounds, 1, device)
+        written = sum(file.stat().st_size for file in Path(name).glob("*.pt")) / 2
+    extra = middle(seconds["with a save"]) - middle(seconds["without"])
+    rows = [["", ""], ["a whole state", f"{written / 1e6:.0f} MB"]]
+    rows += [[f"{steps} steps, {name}", f"{middle(values):.2f} s"] for name, values in seconds.items()]
+    rows += [
+        ["of it in the loop: the copy", f"{1000 * middle(taken):.0f} ms"],
+        ["a save a minute takes", f"{100 * max(0.0, extra) / 60:.2f} % of the time"],
+    ]
+    table("Saving", rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--rounds", type=int, default=9)
+    options = parser.parse_args()
+    device, narrow = torch.device(options.device), options.device == "cpu"
+    torch.set_num_threads(1 if narrow else os.cpu_count())
+    torch.backends.cudnn.benchmark = True
+    print(machine(device) + "\n")
+    widths, steps = (NARROW, 2) if narrow else ({}, 10)
+    for size, batch in [(64, 4), (32, 16)] if narrow else [(128, 8), (256, 8)]:
+        against_literal(device, size, batch, widths, options.rounds, steps)
+    size, batch = (64, 4) if narrow else (128, 8)
+    many_classes(device, size, batch, widths, options.rounds, steps)
+    saving(device, size, batch, widths, options.rounds, 4 * steps)
+
+
+if __name__ == "__main__":
+    main()

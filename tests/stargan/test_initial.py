@@ -1,0 +1,102 @@
+"""Fine-tuning: every weight goes where it belongs."""
+
+import copy
+
+import pytest
+import torch
+from builders import make_store, tiny_config, training_settings
+
+from quac.errors import QuacError
+from quac.stargan.initial import initialise, lower_blocks
+from quac.stargan.networks import AVERAGED, NETWORKS, build_networks
+from quac.stargan.training import Trainer
+
+CPU = torch.device("cpu")
+
+
+def networks(classes, seed, **model):
+    torch.manual_seed(seed)
+    return build_networks(tiny_config(model=model).model, classes)
+
+
+def save(path, source, names=AVERAGED):
+    torch.save({name: source[name].state_dict() for name in names}, path)
+    return path
+
+
+def test_all_weights_are_those_of_the_file(tmp_path):
+    theirs, ours = networks(2, 1), networks(2, 2)
+    initialise(ours, save(tmp_path / "x.ckpt", theirs, NETWORKS), None, ["a", "b"])
+    for name in NETWORKS:
+        for key, value in theirs[name].state_dict().items():
+            assert torch.equal(ours[name].state_dict()[key], value)
+
+
+def test_without_a_discriminator_it_starts_fresh_and_is_said_to(tmp_path, caplog):
+    theirs, ours = networks(2, 1), networks(2, 2)
+    before = copy.deepcopy(ours["discriminator"].state_dict())
+    with caplog.at_level("INFO", "quac"):
+        initialise(ours, save(tmp_path / "x.ckpt", theirs), None, ["a", "b"])
+    assert "fresh: discriminator" in caplog.text
+    assert all(torch.equal(before[key], value) for key, value in ours["discriminator"].state_dict().items())
+    assert torch.equal(ours["generator"].from_rgb.weight, theirs["generator"].from_rgb.weight)
+
+
+def test_heads_go_to_the_classes_of_their_names_and_new_ones_start_fresh(tmp_path, caplog):
+    theirs, ours = networks(3, 1), networks(4, 2)
+    fresh, file = copy.deepcopy(ours), save(tmp_path / "x.ckpt", theirs, NETWORKS)
+    with caplog.at_level("INFO", "quac"):
+        initialise(ours, file, ["c", "gone", "a"], ["a", "b", "c", "d"])
+    assert "fresh: class b, class d" in caplog.text
+    for name in ("mapping_network", "style_encoder"):
+        for stacked, old, new in zip(
+            ours[name].unshared.stacked, theirs[name].unshared.stacked, fresh[name].unshared.stacked, strict=True
+        ):
+            for part in (0, 1):  # weights, biases
+                assert torch.equal(stacked[part][0], old[part][2])
+                assert torch.equal(stacked[part][2], old[part][0])
+                assert torch.equal(stacked[part][1], new[part][1])
+                assert torch.equal(stacked[part][3], new[part][3])
+    last, old, new = (each["discriminator"].main[-1].weight for each in (ours, theirs, fresh))
+    assert torch.equal(last[[0, 2]], old[[2, 0]])
+    assert torch.equal(last[[1, 3]], new[[1, 3]])
+
+
+@pytest.mark.parametrize(
+    ("classes", "model", "said"),
+    [
+        (None, {}, "init.classes: .* has 2 classes, but 3 are in the data"),
+        (["a"], {}, "has 2 classes, but 1 are named"),
+        (["x", "y"], {}, "none of x, y is a class of the data"),
+        (["a", "b"], {"style_dim": 5}, r"is of other networks: .* set data\.img_size"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path, classes, model, said):
+    file = save(tmp_path / "x.ckpt", networks(2, 1, **model))
+    with pytest.raises(QuacError, match=said):
+        initialise(networks(3, 2), file, classes, ["a", "b", "c"])
+
+
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
+    (tmp_path / "x.ckpt").write_bytes(b"no")
+    with pytest.raises(QuacError, match=r"init\.from: .*x\.ckpt cannot be read"):
+        initialise(networks(2, 1), tmp_path / "x.ckpt", None, ["a", "b"])
+
+
+def test_frozen_blocks_stay_and_the_others_move(tmp_path):
+    store = make_store(tmp_path, {"a": 6, "b": 6})
+    settings = training_settings(
+        tiny_config(init={"from": str(save(tmp_path / "x.ckpt", networks(2, 1))), "freeze_d": 2})
+    )
+    trainer = Trainer(settings, store, CPU)
+    assert torch.equal(trainer.averages["generator"].from_rgb.weight, networks(2, 1)["generator"].from_rgb.weight)
+    before = copy.deepcopy(trainer.networks["discriminator"].state_dict())
+    trainer.advance()
+    moved = {
+        key
+        for key, value in trainer.networks["discriminator"].state_dict().items()
+        if not torch.equal(value, before[key])
+    }
+    assert moved == {key for key in before if key.split(".")[1] not in ("0", "1")}
+    with pytest.raises(QuacError, match=r"init\.freeze_d: is 9, but the discriminator has 4"):
+        lower_blocks(trainer.networks["discriminator"], 9)
