@@ -17,11 +17,13 @@ COLOURS = {
     "sty": "#009E73",
     "cyc": "#D55E00",
     "ds": "#CC79A7",
+    "id": "#E69F00",
+    "cls": "#56B4E9",
     "real": "#0072B2",
     "fake": "#D55E00",
     "reg": "#009E73",
 }
-STYLES = {"latent": "-", "ref": "--"}
+STYLES = {"latent": "-", "ref": "--", "": ":"}  # "": terms that are not of a kind, of the merged schedule
 SETTINGS = {
     "svg.fonttype": "none",
     "svg.hashsalt": "quac",  # the same chart is the same text
@@ -41,14 +43,16 @@ def loss_curves(history):
         figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
         for axis, (prefix, title) in zip(axes, panels.items(), strict=True):
             for name in [name for name in history if name.startswith(prefix)]:
-                kind, term = name[len(prefix) :].split("_")
+                kind, _, term = name[len(prefix) :].rpartition("_")
+                values = np.array(history[name], float)
+                known = np.isfinite(values)  # a term may begin late, or be taken now and then
                 axis.plot(
-                    history["step"],
-                    np.array(history[name], float),
+                    np.array(history["step"])[known],
+                    values[known],
                     STYLES[kind],
                     color=COLOURS[term],
                     lw=1.2,
-                    label=f"{kind} {term}",
+                    label=f"{kind} {term}".strip(),
                 )
             axis.set(title=title, xlabel="step")
             axis.legend(fontsize=7, ncols=2, frameon=False)
