@@ -23,7 +23,7 @@ from literal import LiteralStep
 
 from quac.config import Loss, Model, Solver
 from quac.data.batches import TrainingBatch
-from quac.device import computing_in
+from quac.device import computing_in, precision_of
 from quac.stargan.checkpoints import StateFolder, host_copy
 from quac.stargan.networks import build_networks
 from quac.stargan.step import TrainingStep, build_optimizers
@@ -48,7 +48,7 @@ class Side:
         self.networks = build_networks(model, classes).to(device, memory_format=layout)
         self.averages = copy.deepcopy(self.networks).requires_grad_(False)
         self.optimizers = build_optimizers(self.networks, self.solver, self.loss.r1_every)
-        self.precision = "tf32" if plain else self.solver.precision
+        self.precision = "tf32" if plain else precision_of(self.solver.precision, device)
         autocast = {} if plain else {"autocast": computing_in(self.precision, device)}
         self.step = step_class(self.networks, self.averages, self.optimizers, self.loss, self.solver, **autocast)
         images = [torch.rand(batch, model.input_dim, size, size) * 2 - 1 for _ in range(3)]

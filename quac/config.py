@@ -236,7 +236,7 @@ class Solver(Section):
         "How the networks compute while they train; weights are always fp32. `auto`: bf16 on a GPU that has it, else "
         "fp32.",
     )
-    channels_last: Literal["auto", "always", "never"] = key(
+    channels_last: Literal["auto", "never"] = key(
         "auto", "Memory layout of the training. `auto`: channels last. Changes results in the last bit only."
     )
     ema_warmup: bool = key(True, "At step t the weight of the past is at most (1 + t) / (10 + t).")

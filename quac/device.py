@@ -31,10 +31,15 @@ def choose_device(name, threads=None, training=False):
     return torch.device("cuda" if cuda else "cpu")
 
 
+def precision_of(choice, device):
+    """`auto`, `fp32`, `tf32` or `bf16` -> the last three: by default bf16 on a GPU that computes in it, else fp32."""
+    if choice != "auto":
+        return choice
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+
+
 def computing_in(precision, device):
-    """`auto`, `fp32`, `tf32` or `bf16` -> what gives the context in which networks compute while they train."""
-    if precision == "auto":
-        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    """What gives the context in which networks compute while they train; see `precision_of`."""
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     if precision != "bf16":
         return nullcontext

@@ -65,6 +65,11 @@ def _fill_in(config, faults):
     _check_references(splits, faults)
     if unknown := sorted(config.checks.severity.keys() - SEVERITIES.keys()):
         faults.append(f"checks.severity: {', '.join(unknown)}: no such finding; there are {', '.join(SEVERITIES)}")
+    for term, ramp in config.loss.ramps.items():
+        if ramp.end_step <= ramp.start_step:
+            faults.append(f"loss.ramps.{term}.end_step: must be above start_step ({ramp.start_step})")
+    if config.init.freeze_d and not config.init.checkpoint:
+        faults.append("init.freeze_d: is for a trained discriminator; give init.from, or leave it out")
     if not config.solver.root_dir or any(mark in config.solver.root_dir for mark in "{}\n"):
         faults.append("solver.root_dir: must be a path without braces and line breaks")
     filled = {

@@ -94,6 +94,13 @@ def test_what_is_left_out_is_taken_from_the_training_split():
         ({"data": {"source": "a", "mean": 0.5, "std": 0.5, "scale": 1.0}}, "mean and std say the same as scale"),
         ({"validation_config": {"do_nothing": True, "scale": 0.5}}, "do_nothing: true means scale 1 and shift 0"),
         ({"validation_data": {"source": "b", "reference": "c"}}, "c is no split, nor the source of one"),
+        (
+            {"loss": {"ramps": {"cyc": {"start_step": 9, "start": 1, "end_step": 9, "end": 2}}}},
+            "loss.ramps.cyc.end_step: must be above start_step (9)",
+        ),
+        ({"loss": {"ramps": {"cycle": {"end_step": 9, "end": 2}}}}, "loss.ramps.cycle"),
+        ({"init": {"freeze_d": 1}}, "init.freeze_d: is for a trained discriminator; give init.from"),
+        ({"init": {"form": "x"}}, "init.form: unknown key; did you mean init.from?"),
         ({"data": {"source": "a", "reference": "b"}}, "training draws its references from data.source"),
         ({"data": {"source": "a", "classes": ["x", "x"]}}, "data.classes: names at least two classes, each once"),
         (

@@ -110,7 +110,9 @@ def clean(
 
     found = unused(root)
     for folder in found:
-        differs = f"differs in {', '.join(folder.differs)}" if folder.differs else "of other images"
+        differs = (
+            f"differs in {', '.join(folder.differs)}" if folder.differs else "of other images or another classifier"
+        )
         log.info("%s: %.1f MB, up to step %d, %s", folder.path, folder.size / 1e6, folder.step, differs)
         if remove:
             folder.remove()

@@ -6,13 +6,14 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from quac.config import KINDS, SEVERITIES, Config
+from quac.config import KINDS, SEVERITIES, Config, Loss
 from quac.conversion.scores import METRICS
 from quac.data.store import Store
 from quac.errors import QuacError
 from quac.files import digest_of, read_json
 from quac.report import figures
 from quac.report.gallery import choose_examples, generated_picture, query_picture
+from quac.stargan.weights import is_used
 from quac.tables import read_table
 
 MOST_PAIRS, SIDE_OF_PAIRS = 12, 64  # shown of a finding, and their size in pixels
@@ -209,7 +210,7 @@ def _warnings(facts):
             "There is no test split: the numbers are of the validation split, which also chose the checkpoint, "
             "so they are somewhat too high. Give test_data."
         )
-    if facts["config"]["loss"]["lambda_cls"] or "cls" in facts["config"]["loss"]["ramps"]:
+    if is_used(Loss(**facts["config"]["loss"]), "cls"):
         warnings.append(
             "The classifier that judges was trained on: the networks learned to please it (loss.lambda_cls), so the "
             "rates say less than those of a classifier that they never met."

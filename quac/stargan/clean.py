@@ -45,18 +45,25 @@ def unused(root):
     Raises QuacError where the run has not come so far that this can be told.
     """
     root = Path(root)
-    key, index = root / "keys/train.json", root / "data/train.parquet"
-    for needed in (key, index):
-        if not needed.is_file():
-            raise QuacError(f"{needed}: does not exist; is {root} the folder of a run (solver.root_dir)?")
+    key, index, check = root / "keys/train.json", root / "data/train.parquet", root / "classifier/check.json"
+    _require(root, key, index)
     settings = {**read_json(key)["settings"], "digests": read_json(key)["digests"]}
-    check = root / "classifier/check.json"
-    classifier = read_json(check)["classifier"] if settings.get("judge") and check.is_file() else None
+    if settings["judge"]:  # the classifier is part of what the training depends on
+        _require(root, check)
+    classifier = read_json(check)["classifier"] if settings["judge"] else None
     markers = [read_json(path) for path in sorted((root / "training").glob("*.json"))]
     kept = {Path(made["file"]).parent.name for marker in markers for made in marker["checkpoints"].values()}
     kept.add(training_id(settings, read_table(index), classifier))
     folders = [path for path in sorted((root / "training/state").glob("*")) if path.is_dir() and path.name not in kept]
     return [_describe(path, settings) for path in folders if not _is_training(path)]
+
+
+def _require(root, *files):
+    for file in files:
+        if not file.is_file():
+            raise QuacError(
+                f"{file}: does not exist; is {root} the folder of a run (solver.root_dir), and how far is it?"
+            )
 
 
 def _describe(path, settings):

@@ -10,33 +10,45 @@ from quac.stargan.checkpoints import UNREADABLE
 from quac.stargan.networks import AVERAGED, NETWORKS
 
 
-def initialise(networks, path, classes, own_classes):
-    """Give networks the weights of a checkpoint, ours or a published one.
+def initialise(networks, init, own_classes):
+    """Give networks the weights of a checkpoint, ours or a published one, or of a whole state of ours.
 
     Args:
-        path: {network: state_dict}, with or without a discriminator.
-        classes: names of the classes of the file, in its order; None: those of the data.
+        init: a config's `init` section: `checkpoint`, a file, with or without a discriminator; `classes`, the names of
+            its classes in its order, None: those of the data; `freeze_d`.
         own_classes: names of the classes of the data.
 
     What belongs to a class (a head of mapping network and style encoder, an output of the discriminator) goes to the
     class of the same name; a class that the file does not know, and a network that it does not hold, start fresh. The
     log says which. Raises QuacError where the file is no checkpoint, or of networks of another size.
     """
+    path = init.checkpoint
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
+        if "networks" in content:  # a whole state
+            content = {name: _part(content["networks"], f"{name}.") for name in NETWORKS}
         weights = {name: dict(content[name]) for name in AVERAGED}
     except UNREADABLE as error:
         raise QuacError(f"init.from: {path} cannot be read as a checkpoint ({error}); correct the path") from None
     if "discriminator" in content:
         weights["discriminator"] = dict(content["discriminator"])
+    elif init.freeze_d:
+        raise QuacError(
+            f"init.freeze_d: {path} holds no discriminator, and a fresh one must not be frozen; leave it out, or give "
+            "a file that holds one, such as training/state/<setting>/state_<step>.pt"
+        )
     count = len({match[1] for key in weights["mapping_network"] if (match := _HEAD.match(key))})
-    names = _names(path, classes, own_classes, count)
+    names = _names(path, init.classes, own_classes, count)
     place_of = {names.index(name): place for place, name in enumerate(own_classes) if name in names}
     for name, found in weights.items():
         _load(networks[name], name, found, place_of, path)
     fresh = [name.replace("_", " ") for name in NETWORKS if name not in weights]
     fresh += [f"class {name}" for name in own_classes if name not in names]
     log.info("initial weights of %s; %s", path, f"fresh: {', '.join(fresh)}" if fresh else "all of them")
+
+
+def _part(state, prefix):
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
 _HEAD = re.compile(r"unshared\.(\d+)\.")

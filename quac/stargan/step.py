@@ -108,7 +108,8 @@ class TrainingStep:
         metrics = {}
         kept = self._both_fakes(parts[0][0]) if len(parts) == 1 else None
         for part, share in parts:
-            fakes = kept or self._both_fakes(part)
+            with torch.no_grad():
+                fakes = kept or self._both_fakes(part)
             fakes = {kind: fakes[kind][0].detach() for kind in KINDS}
             _add(metrics, share, self._discriminate(part, share, step, fakes, ""))
         self._descend("discriminator")

@@ -26,16 +26,20 @@ class FlopCounter(TorchDispatchMode):
         return out
 
 
-def first_step(trainer):
-    """Take the first step, and say what it takes. Returns its floating-point operations."""
+def describe(trainer):
+    """Say what the networks take."""
     counts = {name: sum(p.numel() for p in network.parameters()) for name, network in trainer.networks.items()}
     log.info("parameters: %s", ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in counts.items()))
     # Weights, gradients, two moments of Adam; and the averages, which the discriminator has not.
     kept = 4 * (5 * sum(counts.values()) - counts["discriminator"])
     log.info("weights, gradients, optimisers and averages take %s, activations more", _gib(kept))
+
+
+def measured_step(trainer):
+    """Take a step, and say what it takes. Returns its floating-point operations."""
     with FlopCounter() as counter:
         trainer.advance()
-    log.info("a step of %d images: %.3f TFLOP", trainer.settings.data.batch_size, counter.total / 1e12)
+    log.info("step %d, of %d images: %.3f TFLOP", trainer.step, trainer.settings.data.batch_size, counter.total / 1e12)
     return counter.total
 
 
@@ -46,7 +50,7 @@ def outlook(trainer, end, rate):
         peak = torch.cuda.max_memory_allocated(trainer.device)
     else:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    log.info("%.1f images/s: the other steps take about %s; peak memory %s", rate, _spoken(seconds), _gib(peak))
+    log.info("%.1f images/s: up to step %d in about %s; peak memory %s", rate, end, _spoken(seconds), _gib(peak))
 
 
 def _gib(size):

@@ -11,7 +11,7 @@ import torch
 from quac.console import log, progress
 from quac.data.batches import TrainingBatches
 from quac.data.images import write_png
-from quac.device import computing_in
+from quac.device import computing_in, precision_of
 from quac.errors import QuacError, listing
 from quac.stargan import summary
 from quac.stargan.checkpoints import host_copy
@@ -21,7 +21,7 @@ from quac.stargan.networks import AVERAGED, build_networks
 from quac.stargan.samples import sample_grid
 from quac.stargan.step import TrainingStep, build_optimizers
 from quac.stargan.watch import Watch
-from quac.stargan.weights import is_used
+from quac.stargan.weights import TERMS, is_used, weight
 from quac.stargan.writer import Writer
 
 
@@ -38,23 +38,25 @@ class Stopped(Exception):
 class Trainer:
     """Networks, averages and optimisers at a step."""
 
-    def __init__(self, settings, store, device, judge=None, channels_last="auto", accumulate=1):
+    def __init__(self, settings, store, device, judge=None, channels_last="auto", accumulate=1, fresh=True):
         """
         Args:
             settings: the sections `data`, `model`, `loss`, `solver`, `init` of a config, and `seed`.
             judge: images -> probabilities (B, classes), for the classifier loss.
             channels_last, accumulate: see the config; they change nothing but the rounding.
+            fresh: False where a state will be restored.
         """
         store.require(settings.model, store.classes, squares=True)
         torch.manual_seed(settings.seed)  # the initial weights are the only draw that is not a function of the step
         self.settings, self.store, self.device = settings, store, device
         layout = torch.contiguous_format if channels_last == "never" else torch.channels_last
-        networks = build_networks(settings.model, len(store.classes))
-        if settings.init.checkpoint:
-            initialise(networks, settings.init.checkpoint, settings.init.classes, store.classes)
-        self.networks = networks.to(device, memory_format=layout)
+        self.networks = build_networks(settings.model, len(store.classes))
+        if settings.init.checkpoint and fresh:
+            initialise(self.networks, settings.init, store.classes)
+        self.networks.to(device, memory_format=layout)
         self.averages = copy.deepcopy(self.networks).requires_grad_(False)
         del self.averages["discriminator"]
+        self.precision = precision_of(settings.solver.precision, device)
         self.optimizers = build_optimizers(self.networks, settings.solver, settings.loss.r1_every)
         self.train_step = TrainingStep(
             self.networks,
@@ -64,7 +66,7 @@ class Trainer:
             settings.solver,
             judge,
             accumulate,
-            computing_in(settings.solver.precision, device),
+            computing_in(self.precision, device),
             lower_blocks(self.networks["discriminator"], settings.init.freeze_d),
         )
         pairs = is_used(settings.loss, "ds")
@@ -86,6 +88,12 @@ class Trainer:
         for name, value in terms.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
             self.counts[name] = self.counts.get(name, 0) + 1
+
+    def work(self):
+        """What the next step works out: the terms that have a weight."""
+        loss = self.settings.loss
+        terms = [term for term in TERMS if weight(loss, term, self.step)]
+        return tuple(term for term in terms if term != "reg" or self.step % loss.r1_every == 0)
 
     def means(self):
         """Means of the terms since the last call, as floats (waits for the device), and a new beginning."""
@@ -115,6 +123,7 @@ class Trainer:
         return host_copy(
             {
                 "step": self.step,
+                "precision": self.precision,
                 "networks": self.networks.state_dict(),
                 "averages": self.averages.state_dict(),
                 "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
@@ -125,6 +134,8 @@ class Trainer:
 
     def restore(self, state):
         self.step = state["step"]
+        if state["precision"] != self.precision:
+            log.warning("going on in %s what was begun in %s (solver.precision)", self.precision, state["precision"])
         self.networks.load_state_dict(state["networks"])
         self.averages.load_state_dict(state["averages"])
         for name, optimizer in self.optimizers.items():
@@ -157,22 +168,26 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
         log.info("trained up to step %d already", plan.end)
         return
 
-    trainer = Trainer(settings, store, device, judge, plan.channels_last, plan.accumulate)
+    state = folder.load_state(at_most=min([*missing, plan.end]))
+    trainer = Trainer(settings, store, device, judge, plan.channels_last, plan.accumulate, fresh=not state)
     history = History(folder.history)
-    if state := folder.load_state(at_most=min([*missing, plan.end])):
+    if state:
         trainer.restore(state)
         log.info("going on from step %d", trainer.step)
     if trainer.step in missing:
         folder.save_checkpoint(trainer.step, trainer.weights())
 
-    first, flops, since = trainer.step, 0, Since(trainer.step)
+    summary.describe(trainer)
+    first, since, flops, told = trainer.step, Since(trainer.step), {}, False
     bar = progress(total=plan.end, initial=first, what="training", unit="step")
-    with Writer() as writer, _asked_to_stop(writer.give_up) as asked, bar:
+    writer = Writer()
+    with _asked_to_stop(writer) as asked, writer, bar:  # signals are heeded until the last file is written
         while trainer.step < plan.end:
-            if trainer.step == first:
-                flops = summary.first_step(trainer)
-            else:
+            if (work := trainer.work()) in flops:
                 trainer.advance()
+            else:
+                flops[work] = summary.measured_step(trainer)
+            since.flops += flops[work]
             bar.update()
             step, stop = trainer.step, bool(asked)
             save_due = step in saves
@@ -181,10 +196,11 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
             if log_due or state_due:
                 trainer.require_finite()
             if log_due:
-                row = {"step": step, **since.row(step, settings.data.batch_size, trainer.waited, flops)}
+                row = {"step": step, **since.row(step, settings.data.batch_size, trainer.waited)}
                 row |= trainer.means()
-                if step - first <= plan.log_every < plan.end - first:
+                if not told and step - first >= min(plan.log_every, 20) and step < plan.end:
                     summary.outlook(trainer, plan.end, row["images_per_second"])
+                    told = True
                 writer.patiently(partial(_log_step, row, folder, history, trainer, tracker, bar))
             jobs = []
             if save_due:
@@ -203,16 +219,17 @@ class Since:
 
     def __init__(self, step):
         self.step, self.clock, self.state_clock = step, time.perf_counter(), time.monotonic()
+        self.flops = 0
 
-    def row(self, step, batch_size, waited, flops):
+    def row(self, step, batch_size, waited):
         """Throughput since the last row: images per second, share of the time waiting for images, TFLOP per second."""
         now = time.perf_counter()
         steps, seconds = step - self.step, now - self.clock
-        self.step, self.clock = step, now
+        flops, self.step, self.clock, self.flops = self.flops, step, now, 0
         return {
             "images_per_second": round(steps * batch_size / seconds, 2),
             "waiting_share": round(waited / seconds, 4),
-            "tflop_per_second": round(steps * flops / seconds / 1e12, 4),
+            "tflop_per_second": round(flops / seconds / 1e12, 4),
         }
 
     def state(self, minutes):
@@ -238,8 +255,8 @@ def _total(row, prefix):
 
 
 @contextmanager
-def _asked_to_stop(hurry):
-    """A list that holds the number of a signal once one has come; `hurry` is an event to set then.
+def _asked_to_stop(writer):
+    """A list that holds the number of a signal once one has come; then the writer does not wait for room any more.
 
     SIGTERM and SIGINT end a job; SIGUSR1 is what batch systems are told to send ahead of the time limit.
     """
@@ -247,7 +264,7 @@ def _asked_to_stop(hurry):
 
     def ask(signum, _):
         asked.append(signum)
-        hurry.set()
+        writer.give_up = True
 
     before = {signum: signal.signal(signum, ask) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
     try:

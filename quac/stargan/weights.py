@@ -1,12 +1,14 @@
 """The weights of the terms of the objective. (Starts without torch.)"""
 
+TERMS = ("reg", "sty", "cyc", "ds", "id", "cls")
+
 
 def weight(loss, term, step):
     """The weight of a term at a step.
 
     Args:
         loss: a config's `loss` section.
-        term: reg, sty, cyc, ds, id or cls.
+        term: one of TERMS.
 
     By `loss.ramps` where it names the term: `start` up to `start_step`, then linear to `end` at `end_step`, and `end`
     from there on. Otherwise `lambda_<term>`, which for the diversity loss falls linearly to 0 over `ds_iter` steps.

@@ -1,7 +1,7 @@
 """Writing beside the training: it goes on while files are written, and waits where the disk is full."""
 
 import errno
-import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from quac.console import log
@@ -14,11 +14,12 @@ class Writer:
     """Carries out jobs in order, in a thread. A context: leaving it waits until all are done.
 
     A full disk stops nothing: the job is tried again until there is room, or
-    until `give_up` is set; the one that gives the next job waits meanwhile.
+    until `give_up` is true; the one that gives the next job waits meanwhile.
     """
 
     def __init__(self):
-        self.pool, self.pending, self.give_up = ThreadPoolExecutor(1), None, threading.Event()
+        self.pool, self.pending = ThreadPoolExecutor(1), None
+        self.give_up = False  # (an Event cannot be set safely in a signal handler)
 
     def submit(self, *jobs):
         """Begin with these jobs once the last ones are done; an error of those is raised here."""
@@ -37,12 +38,18 @@ class Writer:
             try:
                 return job()
             except OSError as error:
-                if error.errno not in FULL or self.give_up.is_set():
+                if error.errno not in FULL or self.give_up:
                     raise
                 if not said:
-                    log.warning("%s: no space left on the disk; waiting for room, nothing is lost", error.filename)
+                    where = error.filename or "the output folder"
+                    log.warning("%s: no space left on the disk; waiting for room, nothing is lost", where)
                 said = True
-                self.give_up.wait(RETRY_SECONDS)
+                self._pause()
+
+    def _pause(self):
+        end = time.monotonic() + RETRY_SECONDS
+        while time.monotonic() < end and not self.give_up:
+            time.sleep(0.1)
 
     def __enter__(self):
         return self

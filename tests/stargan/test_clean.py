@@ -42,6 +42,12 @@ def test_a_running_training_is_left_alone(root):
         assert unused(root) == []
 
 
+def test_nothing_is_listed_where_the_classifier_of_the_training_is_not_known(root):
+    write_json(root / "keys/train.json", {"settings": {**SETTINGS, "judge": {"scale": 1.0}}, "digests": {}})
+    with pytest.raises(QuacError, match=r"check\.json: does not exist"):
+        unused(root)
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(QuacError, match=r"train\.json: does not exist; is .* the folder of a run"):
         unused(tmp_path)

@@ -1,6 +1,7 @@
 """Fine-tuning: every weight goes where it belongs."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -24,9 +25,19 @@ def save(path, source, names=AVERAGED):
     return path
 
 
+def init(path, classes=None, freeze_d=0):
+    return SimpleNamespace(checkpoint=path, classes=classes, freeze_d=freeze_d)
+
+
+def test_a_fresh_discriminator_is_not_frozen(tmp_path):
+    file = save(tmp_path / "x.ckpt", networks(2, 1))
+    with pytest.raises(QuacError, match=r"init\.freeze_d: .*x\.ckpt holds no discriminator"):
+        initialise(networks(2, 2), init(file, freeze_d=1), ["a", "b"])
+
+
 def test_all_weights_are_those_of_the_file(tmp_path):
     theirs, ours = networks(2, 1), networks(2, 2)
-    initialise(ours, save(tmp_path / "x.ckpt", theirs, NETWORKS), None, ["a", "b"])
+    initialise(ours, init(save(tmp_path / "x.ckpt", theirs, NETWORKS)), ["a", "b"])
     for name in NETWORKS:
         for key, value in theirs[name].state_dict().items():
             assert torch.equal(ours[name].state_dict()[key], value)
@@ -36,7 +47,7 @@ def test_without_a_discriminator_it_starts_fresh_and_is_said_to(tmp_path, caplog
     theirs, ours = networks(2, 1), networks(2, 2)
     before = copy.deepcopy(ours["discriminator"].state_dict())
     with caplog.at_level("INFO", "quac"):
-        initialise(ours, save(tmp_path / "x.ckpt", theirs), None, ["a", "b"])
+        initialise(ours, init(save(tmp_path / "x.ckpt", theirs)), ["a", "b"])
     assert "fresh: discriminator" in caplog.text
     assert all(torch.equal(before[key], value) for key, value in ours["discriminator"].state_dict().items())
     assert torch.equal(ours["generator"].from_rgb.weight, theirs["generator"].from_rgb.weight)
@@ -46,7 +57,7 @@ def test_heads_go_to_the_classes_of_their_names_and_new_ones_start_fresh(tmp_pat
     theirs, ours = networks(3, 1), networks(4, 2)
     fresh, file = copy.deepcopy(ours), save(tmp_path / "x.ckpt", theirs, NETWORKS)
     with caplog.at_level("INFO", "quac"):
-        initialise(ours, file, ["c", "gone", "a"], ["a", "b", "c", "d"])
+        initialise(ours, init(file, ["c", "gone", "a"]), ["a", "b", "c", "d"])
     assert "fresh: class b, class d" in caplog.text
     for name in ("mapping_network", "style_encoder"):
         for stacked, old, new in zip(
@@ -74,29 +85,26 @@ def test_heads_go_to_the_classes_of_their_names_and_new_ones_start_fresh(tmp_pat
 def test_what_does_not_fit_is_named(tmp_path, classes, model, said):
     file = save(tmp_path / "x.ckpt", networks(2, 1, **model))
     with pytest.raises(QuacError, match=said):
-        initialise(networks(3, 2), file, classes, ["a", "b", "c"])
+        initialise(networks(3, 2), init(file, classes), ["a", "b", "c"])
 
 
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
     (tmp_path / "x.ckpt").write_bytes(b"no")
     with pytest.raises(QuacError, match=r"init\.from: .*x\.ckpt cannot be read"):
-        initialise(networks(2, 1), tmp_path / "x.ckpt", None, ["a", "b"])
+        initialise(networks(2, 1), init(tmp_path / "x.ckpt"), ["a", "b"])
 
 
 def test_frozen_blocks_stay_and_the_others_move(tmp_path):
     store = make_store(tmp_path, {"a": 6, "b": 6})
-    settings = training_settings(
-        tiny_config(init={"from": str(save(tmp_path / "x.ckpt", networks(2, 1))), "freeze_d": 2})
-    )
+    file = tmp_path / "state_000001.pt"
+    torch.save({"step": 1, "networks": networks(2, 1).state_dict()}, file)
+    settings = training_settings(tiny_config(init={"from": str(file), "freeze_d": 2}))
     trainer = Trainer(settings, store, CPU)
     assert torch.equal(trainer.averages["generator"].from_rgb.weight, networks(2, 1)["generator"].from_rgb.weight)
     before = copy.deepcopy(trainer.networks["discriminator"].state_dict())
     trainer.advance()
-    moved = {
-        key
-        for key, value in trainer.networks["discriminator"].state_dict().items()
-        if not torch.equal(value, before[key])
-    }
+    after = trainer.networks["discriminator"].state_dict()
+    moved = {key for key, value in after.items() if not torch.equal(value, before[key])}
     assert moved == {key for key in before if key.split(".")[1] not in ("0", "1")}
     with pytest.raises(QuacError, match=r"init\.freeze_d: is 9, but the discriminator has 4"):
         lower_blocks(trainer.networks["discriminator"], 9)

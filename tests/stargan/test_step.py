@@ -63,11 +63,12 @@ def difference(one, other):
     return max((a - b).abs().max().item() for a, b in pairs)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(
     "loss", [{}, {"lambda_ds": 2.0, "ds_iter": 3, "lambda_cyc": 0.5, "lambda_sty": 3.0, "lambda_reg": 2.0}]
 )
-def test_the_lean_step_is_the_literal_step_bit_for_bit(loss):
-    lean, literal = run(TrainingStep, loss), run(LiteralStep, loss)
+def test_the_lean_step_is_the_literal_step_bit_for_bit(loss, layout):
+    lean, literal = run(TrainingStep, loss, layout=layout), run(LiteralStep, loss, layout=layout)
     assert difference(lean[0], literal[0]) == 0
     assert difference(lean[1], literal[1]) == 0
     assert lean[2].keys() == literal[2].keys()

@@ -1,7 +1,9 @@
 """The loop: going on is starting, and gives the same weights bit for bit."""
 
+import errno
 import os
 import signal
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -106,6 +108,31 @@ def test_a_signal_saves_and_stops(store, tmp_path, undisturbed, signum):
     assert signal.getsignal(signum) is before
     assert StateFolder(tmp_path / "state").newest_step() in (4, 5)
     assert weights(run(tmp_path / "state", store)) == weights(undisturbed)
+
+
+def test_a_second_signal_does_not_cut_the_last_state_off(store, tmp_path, undisturbed, monkeypatch):
+    write = StateFolder.save_state
+
+    def slowly(folder, state):
+        os.kill(os.getpid(), signal.SIGTERM)  # as it comes again from an impatient sender
+        time.sleep(0.5)
+        write(folder, state)
+
+    monkeypatch.setattr(StateFolder, "save_state", slowly)
+    tracker = Recorder(at=4, action=lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Stopped):
+        run(tmp_path / "state", store, tracker=tracker, state_every=100)
+    assert StateFolder(tmp_path / "state").newest_step() in (4, 5)
+
+
+def test_a_stop_ends_the_wait_for_room_on_a_full_disk(store, tmp_path, monkeypatch):
+    def full(folder, state):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise OSError(errno.ENOSPC, "No space left on device", "state.pt")
+
+    monkeypatch.setattr(StateFolder, "save_state", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(tmp_path / "state", store, state_every=100)
 
 
 def fail():

@@ -63,6 +63,6 @@ def test_who_gives_up_gets_the_error():
     with Writer() as writer:
         writer.submit(full_disk(10**9, []))
         time.sleep(0.05)
-        writer.give_up.set()
+        writer.give_up = True
         with pytest.raises(OSError, match="No space"):
             writer.wait()

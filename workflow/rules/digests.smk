@@ -49,6 +49,8 @@ def training_digests(run, root):
     if run.init.checkpoint:
         if not os.path.isfile(run.init.checkpoint):
             raise QuacError(f"init.from: {run.init.checkpoint} is no file; correct the path")
+        if os.path.realpath(run.init.checkpoint).startswith(os.path.join(os.path.realpath(root), "")):
+            raise QuacError(f"init.from: {run.init.checkpoint} is of this run itself; choose another solver.root_dir")
         found["init"] = cached_digest(run.init.checkpoint, DIGEST_CACHE)
     return found
 
