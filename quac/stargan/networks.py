@@ -37,7 +37,8 @@ class InstanceNorm(nn.Module):
         self.weight, self.bias = nn.Parameter(torch.ones(features)), nn.Parameter(torch.zeros(features))
 
     def forward(self, x):
-        return torch.addcmul(self.bias[:, None, None], self.weight[:, None, None], normalize(x))
+        scale, shift = (part.to(x.dtype)[:, None, None] for part in (self.weight, self.bias))
+        return torch.addcmul(shift, scale, normalize(x))
 
 
 class ResBlk(nn.Module):

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from quac.config import Model
-from quac.stargan.networks import AVERAGED, AdaIN, Heads, build_networks, normalize, update_average
+from quac.stargan.networks import AVERAGED, AdaIN, Heads, InstanceNorm, build_networks, normalize, update_average
 
 # Keys and shapes of the published networks (clovaai/stargan-v2 at 875b70a, w_hpf 0), 3 classes, 3 channels.
 PUBLISHED = json.loads((Path(__file__).parent / "published_keys.json").read_text())
@@ -172,6 +172,7 @@ def test_statistics_of_half_precision_are_full():
     ours = normalize(x)
     assert ours.dtype == torch.bfloat16
     torch.testing.assert_close(ours.float(), F.instance_norm(x.float()), rtol=1e-2, atol=1e-2)
+    assert InstanceNorm(1)(x).dtype == torch.bfloat16  # and what is passed on stays half as large
 
 
 def test_adain_is_its_definition():

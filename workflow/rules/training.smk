@@ -42,7 +42,8 @@ rule train:
         runtime=training_options,
         options=computing,
     shell:
-        "quac train --key {input.key:q} --schedule {input.schedule:q} --store {input.store:q} --index {input.index:q} {params.classifier:q} {params.init:q}"
+        "quac train --key {input.key:q} --schedule {input.schedule:q} --store {input.store:q} --index {input.index:q}"
+        " {params.classifier:q} {params.init:q}"
         " --states {params.states:q} --marker {output.marker:q} --history {output.history:q}"
         " --runtime {params.runtime:q} {params.options} --log-file {log:q}"
 
