@@ -30,9 +30,11 @@ def describe(trainer):
     """Say what the networks take."""
     counts = {name: sum(p.numel() for p in network.parameters()) for name, network in trainer.networks.items()}
     log.info("parameters: %s", ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in counts.items()))
-    # Weights, gradients, two moments of Adam; and the averages, which the discriminator has not.
-    kept = 4 * (5 * sum(counts.values()) - counts["discriminator"])
-    log.info("weights, gradients, optimisers and averages take %s, activations more", _gib(kept))
+    every = 4 * sum(counts.values())
+    averaged = every - 4 * counts["discriminator"]
+    # Of each weight a gradient and two moments of Adam.
+    log.info("weights, gradients, optimisers and averages take %s, activations more", _gib(4 * every + averaged))
+    log.info("on disk a whole state takes %s, a checkpoint %s", _gib(3 * every + averaged), _gib(averaged))
 
 
 def measured_step(trainer):

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from quac.data.batches import TrainingBatch
+from quac.device import computing_in
 from quac.stargan.networks import NETWORKS, build_networks
 from quac.stargan.step import TrainingStep, average_weight, build_optimizers
 
@@ -22,15 +23,12 @@ def batch(seed):
     return TrainingBatch(images[0], y_org, images[1], images[2], y_trg, torch.randn(4, 4), torch.randn(4, 4))
 
 
-def in_form(b, dtype, layout):
-    return TrainingBatch(
-        *(
-            value.to(dtype).contiguous(memory_format=layout if value.dim() == 4 else torch.contiguous_format)
-            if value.is_floating_point()
-            else value
-            for value in vars(b).values()
-        )
-    )
+def in_form(b, dtype, layout, device):
+    def changed(value):
+        value = value.to(device, dtype if value.is_floating_point() else value.dtype)
+        return value.contiguous(memory_format=layout) if value.dim() == 4 else value
+
+    return TrainingBatch(*map(changed, vars(b).values()))
 
 
 def run(
@@ -41,12 +39,13 @@ def run(
     dtype=torch.float32,
     layout=torch.contiguous_format,
     sgd=False,
+    device="cpu",
     **options,
 ):
     """Train a few steps; returns the networks, averages and the last step's terms."""
     config = tiny_config(loss=loss or {}, solver={"lr": 1e-3, "f_lr": 1e-3, **(solver or {})})
     torch.manual_seed(0)
-    networks = build_networks(config.model, 3).to(dtype=dtype, memory_format=layout)
+    networks = build_networks(config.model, 3).to(device=device, dtype=dtype, memory_format=layout)
     averages = copy.deepcopy(networks)
     if sgd:  # Adam divides by the gradients, and makes much of the rounding of those that are zero
         optimizers = {name: torch.optim.SGD(networks[name].parameters(), lr=0.05) for name in NETWORKS}
@@ -54,7 +53,7 @@ def run(
         optimizers = build_optimizers(networks, config.solver, config.loss.r1_every)
     step = step_class(networks, averages, optimizers, config.loss, config.solver, **options)
     for number in range(steps):
-        terms = step(in_form(batch(number), dtype, layout), number)
+        terms = step(in_form(batch(number), dtype, layout, device), number)
     return networks, averages, {name: float(value) for name, value in terms.items()}
 
 
@@ -263,3 +262,13 @@ def test_further_terms_are_those_of_the_definition():
     torch.testing.assert_close(total, adv + 2 * identity + 3 * cls)
     assert set(terms) == {"G/latent_adv", "G/latent_id", "G/latent_cls"}
     assert "G/ref_id" not in step._generator_terms("ref", b, 0, *step._fake("ref", b))[1]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("schedule", ["paper", "merged"])
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-3), ("tf32", 1e-2), ("bf16", 0.1)])
+def test_a_step_on_a_gpu_is_that_of_the_cpu(schedule, precision, tolerance):
+    options = {"solver": {"schedule": schedule}, "steps": 1}
+    autocast = computing_in(precision, torch.device("cuda"))
+    gpu = run(TrainingStep, **options, device="cuda", layout=torch.channels_last, autocast=autocast)
+    assert gpu[2] == pytest.approx(run(TrainingStep, **options)[2], rel=tolerance, abs=tolerance / 5)
