@@ -111,7 +111,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--target", type=float, default=0.95)
     parser.add_argument("--every", type=int, default=20, help="steps between evaluations")
-    parser.add_argument("--most", type=int, default=600, help="steps after which a side has not reached the target")
+    parser.add_argument("--most", type=int, default=400, help="steps after which a side has not reached the target")
     parser.add_argument("--side", action="append", choices=SIDES, help="only this; may be repeated")
     options = parser.parse_args()
     torch.set_num_threads(1)
