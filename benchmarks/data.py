@@ -28,7 +28,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from quac.config import Checks, Data
+from quac.config.data import Checks, Data
 from quac.data.batches import TrainingBatches
 from quac.data.checks import check_splits
 from quac.data.images import read_image, resize

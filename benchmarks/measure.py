@@ -1,7 +1,6 @@
 """What the benchmarks have in common."""
 
 import os
-import statistics
 import time
 from pathlib import Path
 
@@ -17,10 +16,6 @@ def interleaved(sides, rounds):
             side()
             seconds[name].append(time.perf_counter() - start)
     return seconds
-
-
-def middle(values):
-    return statistics.median(values)
 
 
 def processor():

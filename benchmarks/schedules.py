@@ -14,11 +14,12 @@ import json
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 
 import torch
 import yaml
-from measure import machine, middle, table
+from measure import machine, table
 
 from quac.classifier.fit import fit_classifier, save_torchscript
 from quac.classifier.judge import Judge
@@ -132,9 +133,9 @@ def main():
                 side,
                 " ".join(str(run["steps"]) for run in done),
                 " ".join(f"{run['seconds']:.0f}" for run in done),
-                f"{middle([run['seconds'] for run in done]):.0f} s",
-                f"{middle([run['reference']['translation_rate'] for run in done]):.3f}",
-                *(f"{middle([run[kind]['l1'] for run in done]):.3f}" for kind in ("latent", "reference")),
+                f"{median([run['seconds'] for run in done]):.0f} s",
+                f"{median([run['reference']['translation_rate'] for run in done]):.3f}",
+                *(f"{median([run[kind]['l1'] for run in done]):.3f}" for kind in ("latent", "reference")),
             ]
         )
     table(f"To {options.target:.0%} average translation (latent, validation), {options.seeds} seeds", rows)

@@ -14,14 +14,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 import torch
-from measure import machine, middle, table
+from measure import machine, table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from literal import LiteralStep
 
-from quac.config import Loss, Model, Solver
+from quac.config.training import Loss, Model, Solver
 from quac.data.batches import TrainingBatch
 from quac.device import computing_in, precision_of
 from quac.stargan.checkpoints import StateFolder, host_copy
@@ -101,14 +102,14 @@ def against_literal(device, size, batch, widths, rounds, steps):
         "literal step again (A/A)": side(LiteralStep, plain=True),
     }
     seconds = timed(sides, rounds, steps, device)
-    base = middle(seconds["literal step"])
+    base = median(seconds["literal step"])
     rows = [["", "ms per step", "from", "to", "faster than literal", "TFLOP per step", "of the bf16 floor"]]
     for name, values in seconds.items():
         with FlopCounter() as counter:
             sides[name]()
-        floor = f"{counter.total / BF16_FLOPS / middle(values):.2f}" if device.type == "cuda" else "-"
-        times = [f"{1000 * value:.1f}" for value in (middle(values), min(values), max(values))]
-        rows.append([name, *times, f"{base / middle(values):.2f} x", f"{counter.total / 1e12:.3f}", floor])
+        floor = f"{counter.total / BF16_FLOPS / median(values):.2f}" if device.type == "cuda" else "-"
+        times = [f"{1000 * value:.1f}" for value in (median(values), min(values), max(values))]
+        rows.append([name, *times, f"{base / median(values):.2f} x", f"{counter.total / 1e12:.3f}", floor])
     table(f"Step: {batch} images of {size} px, {'narrow networks' if widths else 'published widths'}", rows)
     if device.type == "cuda":
         memory(device, size, batch, widths)
@@ -136,9 +137,9 @@ def many_classes(device, size, batch, widths, rounds, steps):
         for classes, again in ((3, ""), (40, ""), (3, " again (A/A)"))
     }
     seconds = timed(sides, rounds, steps, device)
-    base = middle(seconds["3 classes"])
+    base = median(seconds["3 classes"])
     rows = [["", "ms per step", "of 3 classes"]]
-    rows += [[name, f"{1000 * middle(v):.1f}", f"{middle(v) / base:.2f}"] for name, v in seconds.items()]
+    rows += [[name, f"{1000 * median(v):.1f}", f"{median(v) / base:.2f}"] for name, v in seconds.items()]
     table("Classes", rows)
 
 
@@ -164,11 +165,11 @@ def saving(device, size, batch, widths, rounds, steps):
         sides = {"without": without, "with a save": with_save, "without again (A/A)": without}
         seconds = timed(sides, rounds, 1, device)
         written = sum(file.stat().st_size for file in Path(name).glob("*.pt")) / 2
-    extra = middle(seconds["with a save"]) - middle(seconds["without"])
+    extra = median(seconds["with a save"]) - median(seconds["without"])
     rows = [["", ""], ["a whole state", f"{written / 1e6:.0f} MB"]]
-    rows += [[f"{steps} steps, {name}", f"{middle(values):.2f} s"] for name, values in seconds.items()]
+    rows += [[f"{steps} steps, {name}", f"{median(values):.2f} s"] for name, values in seconds.items()]
     rows += [
-        ["of it in the loop: the copy", f"{1000 * middle(taken):.0f} ms"],
+        ["of it in the loop: the copy", f"{1000 * median(taken):.0f} ms"],
         ["a save a minute takes", f"{100 * max(0.0, extra) / 60:.2f} % of the time"],
     ]
     table("Saving", rows)

@@ -2,12 +2,14 @@
 
 from pydantic_core import PydanticUndefined
 
-from quac.config import Config, Split, section_of
+from quac.config import Config
+from quac.config.data import Split
+from quac.config.section import section_of
 
 INTRODUCTION = """\
 # The config, key by key
 
-Generated from `quac/config.py` by `make docs`; a test holds them equal.
+Generated from `quac/config/` by `make docs`; a test holds them equal.
 
 Write only what differs from the defaults. Layers: these defaults < `--configfile` files, left to right < `--config`;
 mappings are merged, lists are replaced. `config.yaml` in this folder is the demo's, and is read only when no

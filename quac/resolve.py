@@ -5,7 +5,8 @@ import re
 
 from pydantic import ValidationError
 
-from quac.config import SEVERITIES, Config, Split, known_keys
+from quac.config import Config, known_keys
+from quac.config.data import SEVERITIES, Split
 from quac.data.preprocess import for_conversion, parts
 from quac.errors import QuacError, listing
 

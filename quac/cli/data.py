@@ -44,7 +44,7 @@ def split(
     log_file: Log = None,
 ):
     """Split images by class, groups and near duplicates together; write lists of them, copy nothing."""
-    from quac.config import Checks, Data, SplitMaker
+    from quac.config.data import Checks, Data, SplitMaker
 
     if group_by is not None and group_column is not None:
         raise QuacError("--group-by, --group-column: give one of them")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from quac.config import SEVERITIES
+from quac.config.data import SEVERITIES
 from quac.data import appearance, leaks
 from quac.data.findings import finding, sources_of
 from quac.data.index import content_digest

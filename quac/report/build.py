@@ -6,7 +6,9 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from quac.config import KINDS, SEVERITIES, Config, Loss
+from quac.config import KINDS, Config
+from quac.config.data import SEVERITIES
+from quac.config.training import Loss
 from quac.conversion.scores import METRICS
 from quac.data.store import Store
 from quac.errors import QuacError

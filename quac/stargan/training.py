@@ -18,6 +18,7 @@ from quac.stargan.checkpoints import host_copy
 from quac.stargan.history import History
 from quac.stargan.initial import initialise, lower_blocks
 from quac.stargan.networks import AVERAGED, build_networks
+from quac.stargan.pace import Pace
 from quac.stargan.samples import sample_grid
 from quac.stargan.step import TrainingStep, build_optimizers
 from quac.stargan.watch import Watch
@@ -178,7 +179,7 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
         folder.save_checkpoint(trainer.step, trainer.weights())
 
     summary.describe(trainer)
-    first, since, flops, told = trainer.step, Since(trainer.step), {}, False
+    first, pace, flops, told = trainer.step, Pace(trainer.step), {}, False
     bar = progress(total=plan.end, initial=first, what="training", unit="step")
     writer = Writer()
     with _asked_to_stop(writer) as asked, writer, bar:  # signals are heeded until the last file is written
@@ -187,16 +188,18 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
                 trainer.advance()
             else:
                 flops[work] = summary.measured_step(trainer)
-            since.flops += flops[work]
+            pace.flops += flops[work]
             bar.update()
             step, stop = trainer.step, bool(asked)
             save_due = step in saves
             log_due = save_due or step % plan.log_every == 0
-            state_due = stop or step == plan.end or step % plan.state_every == 0 or since.state(plan.state_minutes)
+            state_due = (
+                stop or step == plan.end or step % plan.state_every == 0 or pace.is_state_due(plan.state_minutes)
+            )
             if log_due or state_due:
                 trainer.require_finite()
             if log_due:
-                row = {"step": step, **since.row(step, settings.data.batch_size, trainer.waited)}
+                row = {"step": step, **pace.row(step, settings.data.batch_size, trainer.waited)}
                 row |= trainer.means()
                 if not told and step - first >= min(plan.log_every, 20) and step < plan.end:
                     summary.outlook(trainer, plan.end, row["images_per_second"])
@@ -207,36 +210,11 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
                 jobs.append(partial(folder.save_checkpoint, step, trainer.weights()))
             if state_due:
                 jobs += [partial(folder.save_state, trainer.state()), partial(folder.save_session, record())]
-                since.saved()
+                pace.state_saved()
             if jobs:
                 writer.submit(*jobs)
             if stop:
                 raise Stopped(asked[0], step)
-
-
-class Since:
-    """What has gone by since the last row of the history, and since the last whole state."""
-
-    def __init__(self, step):
-        self.step, self.clock, self.state_clock = step, time.perf_counter(), time.monotonic()
-        self.flops = 0
-
-    def row(self, step, batch_size, waited):
-        """Throughput since the last row: images per second, share of the time waiting for images, TFLOP per second."""
-        now = time.perf_counter()
-        steps, seconds = step - self.step, now - self.clock
-        flops, self.step, self.clock, self.flops = self.flops, step, now, 0
-        return {
-            "images_per_second": round(steps * batch_size / seconds, 2),
-            "waiting_share": round(waited / seconds, 4),
-            "tflop_per_second": round(flops / seconds / 1e12, 4),
-        }
-
-    def state(self, minutes):
-        return time.monotonic() - self.state_clock > 60 * minutes
-
-    def saved(self):
-        self.state_clock = time.monotonic()
 
 
 def _log_step(row, folder, history, trainer, tracker, bar):

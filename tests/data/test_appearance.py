@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from rows import BINS, Data, codes
 
-from quac.config import SEVERITIES
+from quac.config.data import SEVERITIES
 
 ONLY_CROP = dict.fromkeys(SEVERITIES.keys() - {"smaller-than-crop"}, "ignore")
 

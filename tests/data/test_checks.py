@@ -3,7 +3,7 @@ import unicodedata
 import pytest
 from rows import UNREADABLE, Data, codes, image, settings
 
-from quac.config import SEVERITIES
+from quac.config.data import SEVERITIES
 from quac.data.checks import check_splits, summary
 from quac.data.findings import describe
 from quac.tables import read_table, write_table

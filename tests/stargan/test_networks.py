@@ -8,7 +8,7 @@ from builders import tiny_config
 from torch import nn
 from torch.nn import functional as F
 
-from quac.config import Model
+from quac.config.training import Model
 from quac.stargan.networks import AVERAGED, AdaIN, Heads, InstanceNorm, build_networks, normalize, update_average
 
 # Keys and shapes of the published networks (clovaai/stargan-v2 at 875b70a, w_hpf 0), 3 classes, 3 channels.

@@ -1,0 +1,132 @@
+"""The one schema of a run's settings: QuAC's keys, and ours, with their defaults.
+
+`quac.resolve.resolve` turns what a user wrote into a `Config` in which every
+value is filled in. `config/README.md` is generated from the descriptions
+here. Nothing here imports torch: the Snakefile reads this at every start.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from quac.config.data import Checks, Data, Split, SplitMaker
+from quac.config.section import Positive, Probability, Section, key, section_of
+from quac.config.training import Init, Loss, Model, Run, Solver
+
+KINDS = ("latent", "reference")
+
+
+class Judge(Section):
+    """The classifier that judges generated images, and how often a query is tried."""
+
+    classifier_checkpoint: str | None = key(
+        None, "TorchScript classifier. Left out: a small one is trained on the training split."
+    )
+    scale: float = key(1.0, "The classifier is given `scale * x + shift`, x in the networks' range.")
+    shift: float = key(0.0, "See `scale`.")
+    do_nothing: bool | None = key(None, "QuAC's older spelling of scale 1 and shift 0.")
+    img_size: Positive | None = key(None, "Side, in pixels, of the classifier's input. Left out: `data.img_size`.")
+    val_batch_size: Positive = key(16, "Images per batch when converting and judging.")
+    num_outs_per_domain: Positive = key(10, "Tries per query image and target class.")
+    min_accuracy: Probability = key(0.8, "The workflow stops if the classifier's accuracy on validation is below.")
+
+
+class Classifier(Section):
+    """Training of the classifier, where none is given."""
+
+    epochs: Positive = key(40, "Passes over the training split.")
+    batch_size: Positive = key(64, "Images per step.")
+    lr: Annotated[float, Field(gt=0)] = key(2e-3, "Highest learning rate of the one-cycle schedule (Adam).")
+    width: Positive = key(32, "Channels of the first layer; they double twice.")
+
+
+class Log(Section):
+    """The name of the run, and its tracking."""
+
+    project: str = key("quac", "Project, for wandb.")
+    name: str = key("default", "Name of the run, and of its report: `reports/<name>.html`.")
+    notes: str = key("", "A sentence about the run; shown in the report.")
+    tags: list[str] = key([], "Words to find the run by; shown in the report.")
+    mode: Literal["offline", "online", "disabled"] = key(
+        "offline", "wandb: `offline` needs neither account nor network."
+    )
+    log_dir: str | None = key(None, "Folder of tensorboard's files. Left out: `tensorboard` beside the training state.")
+    comment: str = key("", "Suffix of tensorboard's folder.")
+
+
+class Attribution(Section):
+    """Accepted for QuAC's sake; this workflow makes no attributions."""
+
+    attributions: list[str] = key(["DIntegratedGradients", "DDeepLift"], "No effect.")
+
+
+class Report(Section):
+    """What the report shows. Changing it renders the report again, and nothing else."""
+
+    title: str | None = key(None, "Title of the report. Left out: the run's name.")
+    examples: Annotated[int, Field(ge=0, le=50)] = key(
+        4, "Conversions shown per class pair: this many that reached the target, and as many that did not."
+    )
+
+
+class Config(Section):
+    """A run. Layers: these defaults < `--configfile` files, left to right < `--config`."""
+
+    data: Data = Data()
+    validation_data: Split = Split()
+    test_data: Split | None = None
+    split: SplitMaker | None = None
+    checks: Checks = Checks()
+    model: Model = Model()
+    solver: Solver
+    validation_config: Judge = Judge()
+    classifier: Classifier = Classifier()
+    run: Run = Run()
+    loss: Loss = Loss()
+    init: Init = Init()
+    log_type: Literal["wandb", "tensorboard", "none"] = key(
+        "wandb", "Where losses and sample grids are logged as well."
+    )
+    log: Log = Log()
+    report: Report = Report()
+    attribution: Attribution = Attribution()
+
+    @property
+    def splits(self):
+        """The splits that this run has: {name: section}."""
+        sections = {"train": self.data, "validation": self.validation_data, "test": self.test_data}
+        return {name: section for name, section in sections.items() if section is not None}
+
+    @property
+    def run_name(self):
+        """The run's name, safe as a file name."""
+        return re.sub(r"[^\w.-]+", "-", self.log.name).strip("-.") or "run"
+
+    @property
+    def steps(self):
+        """Steps whose checkpoints are saved and scored, ascending."""
+        return checkpoint_steps(self.run.save_every, self.run.total_iters)
+
+    def reference_split(self, split):
+        """Name of the split whose images give the styles of kind `reference` for the queries of `split`."""
+        folder = self.splits[split].reference
+        if folder in self.splits:
+            return folder
+        return next(name for name, section in self.splits.items() if folder in (None, section.source))
+
+
+def checkpoint_steps(save_every, end, last=True):
+    """Every `save_every` steps up to `end`, ascending; and `end` itself where it is the last step of the training."""
+    return sorted({*range(save_every, end + 1, save_every), *([end] if last else [])})
+
+
+def known_keys(section=Config, prefix=""):
+    """Every key of the schema, sections before their keys, as dotted names."""
+    names = []
+    for name, field in section.model_fields.items():
+        name = field.alias or name
+        names.append(prefix + name)
+        if inner := section_of(field):
+            names += known_keys(inner, f"{prefix}{name}.")
+    return names
