@@ -26,8 +26,9 @@ from quac.config.training import Loss, Model, Solver
 from quac.data.batches import TrainingBatch
 from quac.device import computing_in, precision_of
 from quac.stargan.checkpoints import StateFolder, host_copy
+from quac.stargan.compiled import compile_step
 from quac.stargan.networks import build_networks
-from quac.stargan.step import TrainingStep, build_optimizers
+from quac.stargan.step import TrainingStep, build_optimizers, passes_of
 from quac.stargan.summary import FlopCounter
 from quac.stargan.writer import Writer
 
@@ -38,7 +39,9 @@ BF16_FLOPS = 790e12  # per second: what an H200 reaches in bf16 matrix products
 class Side:
     """A training step of one kind on one batch, over and over."""
 
-    def __init__(self, step_class, device, size, batch, widths, classes=3, solver=None, loss=None, plain=False):
+    def __init__(
+        self, step_class, device, size, batch, widths, classes=3, solver=None, loss=None, plain=False, compiled=False
+    ):
         self.device, self.number = device, 0
         self.solver = Solver(root_dir="none", **(solver or {}))
         self.loss = Loss(**(loss or {}))
@@ -57,11 +60,21 @@ class Side:
         y = torch.randint(classes, (2, batch)).to(device)
         z = torch.randn(2, batch, model.latent_dim).to(device)
         self.batch = TrainingBatch(images[0], y[0], images[1], images[2], y[1], z[0], z[1])
+        if compiled:
+            compile_step(self.step, self.batch, 0, self.precision)
 
     def __call__(self):
         computing_in(self.precision, self.device)
         self.step(self.batch, self.number)
         self.number += 1
+
+    def flops(self):
+        """Floating-point operations of a step. (Of what is compiled the counter would see nothing.)"""
+        if isinstance(self.step, TrainingStep):
+            self.step.passes = passes_of(self.networks)
+        with FlopCounter() as counter:
+            self()
+        return counter.total
 
     def state(self):
         optimizers = {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
@@ -97,7 +110,9 @@ def against_literal(device, size, batch, widths, rounds, steps):
     sides = {
         "literal step": side(LiteralStep, plain=True),
         "ours": side(TrainingStep),
+        "ours, compiled": side(TrainingStep, compiled=True),
         "ours, merged": side(TrainingStep, solver={"schedule": "merged"}),
+        "ours, merged, compiled": side(TrainingStep, solver={"schedule": "merged"}, compiled=True),
         "ours, merged, r1_every 8": side(TrainingStep, solver={"schedule": "merged"}, loss={"r1_every": 8}),
         "literal step again (A/A)": side(LiteralStep, plain=True),
     }
@@ -105,11 +120,10 @@ def against_literal(device, size, batch, widths, rounds, steps):
     base = median(seconds["literal step"])
     rows = [["", "ms per step", "from", "to", "faster than literal", "TFLOP per step", "of the bf16 floor"]]
     for name, values in seconds.items():
-        with FlopCounter() as counter:
-            sides[name]()
-        floor = f"{counter.total / BF16_FLOPS / median(values):.2f}" if device.type == "cuda" else "-"
+        flops = sides[name].flops()
+        floor = f"{flops / BF16_FLOPS / median(values):.2f}" if device.type == "cuda" else "-"
         times = [f"{1000 * value:.1f}" for value in (median(values), min(values), max(values))]
-        rows.append([name, *times, f"{base / median(values):.2f} x", f"{counter.total / 1e12:.3f}", floor])
+        rows.append([name, *times, f"{base / median(values):.2f} x", f"{flops / 1e12:.3f}", floor])
     table(f"Step: {batch} images of {size} px, {'narrow networks' if widths else 'published widths'}", rows)
     if device.type == "cuda":
         memory(device, size, batch, widths)

@@ -110,7 +110,7 @@ def _train(config, _):
     return {
         "data": {**config.data.model_dump(include=_OF_DATA), **_reading(config)},
         "model": config.model.model_dump(exclude=_NETWORKS),
-        "solver": config.solver.model_dump(exclude={"root_dir", "channels_last"}),
+        "solver": config.solver.model_dump(exclude={"root_dir", "channels_last", "compile"}),
         "loss": config.loss.model_dump(),
         "seed": config.run.seed,
         "init": config.init.model_dump(include={"classes", "freeze_d"}),  # the checkpoint itself is among the digests

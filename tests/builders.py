@@ -11,6 +11,7 @@ import torch
 import yaml
 from PIL import Image
 
+from quac.data.batches import TrainingBatch
 from quac.data.index import build_index
 from quac.data.sources import list_source
 from quac.data.store import Store, build_store
@@ -29,6 +30,14 @@ def stripes(name, rng, size=32):
     disc = 1.0 - 2.0 * (np.hypot(y - size / 2, x - size / 2) > size * rng.uniform(0.2, 0.4))
     values = wave.get(name, disc) * rng.uniform(60, 110) + 128 + rng.normal(0, 8, (size, size))
     return Image.fromarray(values.clip(0, 255).astype(np.uint8))
+
+
+def random_batch(seed):
+    """A TrainingBatch of noise, for `tiny_config`'s networks of three classes."""
+    torch.manual_seed(seed)
+    images = [torch.rand(4, 1, 32, 32) * 2 - 1 for _ in range(3)]
+    y_org, y_trg = torch.randint(3, (2, 4))
+    return TrainingBatch(images[0], y_org, images[1], images[2], y_trg, torch.randn(4, 4), torch.randn(4, 4))
 
 
 def write_images(folder, counts, seed=0, size=32):

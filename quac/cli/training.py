@@ -55,7 +55,7 @@ def train(
         end=extent.end,
         steps=checkpoint_steps(extent.save_every, extent.end, extent.last),
         **{name: getattr(options, name) for name in ("log_every", "state_every", "state_minutes")},
-        **{name: getattr(options, name) for name in ("channels_last", "accumulate")},
+        **{name: getattr(options, name) for name in ("channels_last", "compile", "accumulate")},
     )
     folder, where = StateFolder(states / run_id, options.keep_states), choose_device(device, threads, training=True)
     if others := sorted(path.name for path in states.glob("*") if path.is_dir() and path.name != run_id):

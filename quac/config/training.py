@@ -46,6 +46,11 @@ class Solver(Section):
     channels_last: Literal["auto", "never"] = key(
         "auto", "Memory layout of the training. `auto`: channels last. Changes results in the last bit only."
     )
+    compile: Literal["auto", "always", "never"] = key(
+        "auto",
+        "Whether the networks are compiled for training, which takes minutes and then saves a part of every step. "
+        "`auto`: on a GPU. Where it does not work, the log says so. Changes results in the last bits only.",
+    )
     ema_warmup: bool = key(True, "At step t the weight of the past is at most (1 + t) / (10 + t).")
 
 

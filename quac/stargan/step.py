@@ -1,6 +1,7 @@
 """One training step: discriminator, then generator, by images with a latent and with a reference style."""
 
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 
@@ -49,6 +50,33 @@ def build_optimizers(networks, solver, r1_every=1):
     return {name: adam(name) for name in NETWORKS}
 
 
+def discriminate(D, x_real, y_org, fakes, y_trg, penalty, share, autocast):
+    """Gradients of the discriminator's loss on real images and fakes, for their `share` of a batch.
+
+    Returns its terms, without their graphs: real, one for each of `fakes`, and where it has a weight the R1 penalty.
+    """
+    with autocast():
+        x_real = x_real.detach().requires_grad_(penalty > 0)
+        logits = D(x_real, y_org)
+        terms = [adversarial_loss(logits, real=True)]
+        total = terms[0]
+        for fake in fakes:
+            terms.append(adversarial_loss(D(fake, y_trg), real=False))
+            total = total + terms[-1] / len(fakes)
+        if penalty > 0:
+            terms.append(r1_penalty(logits, x_real))
+            total = total + penalty * terms[-1]
+    (total * share).backward()
+    return [term.detach() for term in terms]
+
+
+def passes_of(networks):
+    """What a step runs, {name: function}: the networks, the two halves of the generator, and `discriminate`."""
+    G = networks["generator"]
+    halves = {"features": G.features, "render": G.render}
+    return {**dict(networks.items()), **halves, "discriminate": partial(discriminate, networks["discriminator"])}
+
+
 class TrainingStep:
     """The updates of a step, by `solver.schedule`.
 
@@ -76,13 +104,18 @@ class TrainingStep:
         self.networks, self.averages, self.optimizers = networks, averages, optimizers
         self.loss, self.solver, self.judge = loss, solver, judge
         self.accumulate, self.autocast, self.frozen = accumulate, autocast, frozen
+        self.passes = passes_of(networks)
 
     def __call__(self, batch, step):
         """Train on a TrainingBatch. Returns {metric: 0-d tensor on the device}, unweighted terms."""
-        update = self._merged if self.solver.schedule == "merged" else self._paper
-        metrics = update(batch.parts(self.accumulate), step)
+        metrics = self.update(batch, step)
         update_average(self.averages, self.networks, average_weight(self.solver, step))
         return metrics
+
+    def update(self, batch, step):
+        """The updates alone, without those of the moving averages."""
+        update = self._merged if self.solver.schedule == "merged" else self._paper
+        return update(batch.parts(self.accumulate), step)
 
     def _paper(self, parts, step):
         metrics = {}
@@ -117,7 +150,7 @@ class TrainingStep:
             fakes, total = kept or self._both_fakes(part), 0.0
             with self.autocast():
                 self._train_only(*AVERAGED)
-                own_style = self.networks["style_encoder"](part.x_real, part.y_org)
+                own_style = self.passes["style_encoder"](part.x_real, part.y_org)
                 for kind in KINDS:
                     self._train_only(*STEPPED[kind])
                     own = own_style if kind == "latent" else own_style.detach()
@@ -134,52 +167,43 @@ class TrainingStep:
         with self.autocast():
             self._train_only(*STEPPED[kind])
             style = self._style(kind, part)
-            return self.networks["generator"](part.x_real, style), style
+            return self.passes["generator"](part.x_real, style), style
 
     @torch.no_grad()
     def _fake_alone(self, kind, part):
         with self.autocast():
-            return self.networks["generator"](part.x_real, self._style(kind, part))
+            return self.passes["generator"](part.x_real, self._style(kind, part))
 
     def _both_fakes(self, part):
         """{kind: (fake, style)} of one pass of the query through the generator's encoder."""
-        G, fakes = self.networks["generator"], {}
+        fakes = {}
         with self.autocast():
             self._train_only("generator")
-            features = G.features(part.x_real)
+            features = self.passes["features"](part.x_real)
             for kind in KINDS:
                 self._train_only(*STEPPED[kind])
                 style = self._style(kind, part)
-                fakes[kind] = (G.render(features, style), style)
+                fakes[kind] = (self.passes["render"](features, style), style)
         return fakes
 
     def _style(self, kind, part, second=False):
         if kind == "latent":
-            return self.networks["mapping_network"](part.z_trg2 if second else part.z_trg, part.y_trg)
-        return self.networks["style_encoder"](part.x_ref2 if second else part.x_ref, part.y_trg)
+            return self.passes["mapping_network"](part.z_trg2 if second else part.z_trg, part.y_trg)
+        return self.passes["style_encoder"](part.x_ref2 if second else part.x_ref, part.y_trg)
 
     def _discriminate(self, part, share, step, fakes, prefix):
         """Gradients of the discriminator's loss for one part; {metric: value}."""
-        D, penalty = self.networks["discriminator"], weight(self.loss, "reg", step)
-        penalised = penalty > 0 and step % self.loss.r1_every == 0
-        with self.autocast():
-            self._train_only("discriminator")
-            x_real = part.x_real.detach().requires_grad_(penalised)
-            logits = D(x_real, part.y_org)
-            terms = {f"{prefix}real": adversarial_loss(logits, real=True)}
-            total = terms[f"{prefix}real"]
-            for kind, fake in fakes.items():
-                terms[f"{kind}_fake"] = adversarial_loss(D(fake, part.y_trg), real=False)
-                total = total + terms[f"{kind}_fake"] / len(fakes)
-            if penalised:
-                terms[f"{prefix}reg"] = r1_penalty(logits, x_real)
-                total = total + self.loss.r1_every * penalty * terms[f"{prefix}reg"]
-        (total * share).backward()
-        return {f"D/{name}": term.detach() for name, term in terms.items()}
+        penalty = self.loss.r1_every * weight(self.loss, "reg", step) if step % self.loss.r1_every == 0 else 0.0
+        self._train_only("discriminator")
+        terms = self.passes["discriminate"](
+            part.x_real, part.y_org, list(fakes.values()), part.y_trg, penalty, share, self.autocast
+        )
+        names = [f"D/{prefix}real", *(f"D/{kind}_fake" for kind in fakes), f"D/{prefix}reg"]
+        return dict(zip(names, terms, strict=False))  # (without a penalty there is no last term)
 
     def _generator_terms(self, kind, part, step, fake, style, own_style=None):
         """The generator's weighted loss for a kind, and its terms {metric: value}."""
-        G, _, E, D = (self.networks[name] for name in NETWORKS)
+        G, _, E, D = (self.passes[name] for name in NETWORKS)
         weights = {term: weight(self.loss, term, step) for term in ("sty", "cyc", "ds", "id", "cls")}
         terms = {"adv": adversarial_loss(D(fake, part.y_trg), real=True)}
         if weights["sty"]:

@@ -7,6 +7,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from quac.console import log
+from quac.stargan.gradients import gradients_of
+from quac.stargan.step import passes_of
 
 
 class FlopCounter(TorchDispatchMode):
@@ -37,11 +39,12 @@ def describe(trainer):
     log.info("on disk a whole state takes %s, a checkpoint %s", _gib(3 * every + averaged), _gib(averaged))
 
 
-def measured_step(trainer):
-    """Take a step, and say what it takes. Returns its floating-point operations."""
-    with FlopCounter() as counter:
-        trainer.advance()
-    log.info("step %d, of %d images: %.3f TFLOP", trainer.step, trainer.settings.data.batch_size, counter.total / 1e12)
+def flops_of_next(trainer):
+    """Floating-point operations of the next step; says them."""
+    batch, step = trainer.batches[trainer.step], trainer.step
+    with FlopCounter() as counter:  # it sees nothing of what is compiled
+        gradients_of(trainer.train_step, batch, step, passes_of(trainer.networks))
+    log.info("step %d, of %d images: %.3f TFLOP", step + 1, trainer.settings.data.batch_size, counter.total / 1e12)
     return counter.total
 
 

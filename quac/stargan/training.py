@@ -15,6 +15,7 @@ from quac.device import computing_in, precision_of
 from quac.errors import QuacError, listing
 from quac.stargan import summary
 from quac.stargan.checkpoints import host_copy
+from quac.stargan.compiled import compile_step
 from quac.stargan.history import History
 from quac.stargan.initial import initialise, lower_blocks
 from quac.stargan.networks import AVERAGED, build_networks
@@ -156,7 +157,7 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
         store: the training split.
         folder: StateFolder, locked by the caller.
         plan: `end`, the step up to which to train; `steps` at which checkpoints are saved; `log_every`, `state_every`,
-            `state_minutes`, `channels_last`, `accumulate` as in the config.
+            `state_minutes`, `channels_last`, `compile`, `accumulate` as in the config.
         tracker: see `quac.stargan.tracking`.
         record: gives what `StateFolder.save_session` takes, as of now.
         judge: see Trainer.
@@ -179,15 +180,16 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
         folder.save_checkpoint(trainer.step, trainer.weights())
 
     summary.describe(trainer)
+    if plan.compile == "always" or (plan.compile == "auto" and device.type == "cuda"):
+        compile_step(trainer.train_step, trainer.batches[trainer.step], trainer.step, trainer.precision)
     first, pace, flops, told = trainer.step, Pace(trainer.step), {}, False
     bar = progress(total=plan.end, initial=first, what="training", unit="step")
     writer = Writer()
     with _asked_to_stop(writer) as asked, writer, bar:  # signals are heeded until the last file is written
         while trainer.step < plan.end:
-            if (work := trainer.work()) in flops:
-                trainer.advance()
-            else:
-                flops[work] = summary.measured_step(trainer)
+            if (work := trainer.work()) not in flops:
+                flops[work] = summary.flops_of_next(trainer)
+            trainer.advance()
             pace.flops += flops[work]
             bar.update()
             step, stop = trainer.step, bool(asked)

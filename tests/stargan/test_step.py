@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from builders import tiny_config
+from builders import random_batch, tiny_config
 from literal import LiteralStep
 from torch import nn
 from torch.nn import functional as F
@@ -14,13 +14,6 @@ from quac.data.batches import TrainingBatch
 from quac.device import computing_in
 from quac.stargan.networks import NETWORKS, build_networks
 from quac.stargan.step import TrainingStep, average_weight, build_optimizers
-
-
-def batch(seed):
-    torch.manual_seed(seed)
-    images = [torch.rand(4, 1, 32, 32) * 2 - 1 for _ in range(3)]
-    y_org, y_trg = torch.randint(3, (2, 4))
-    return TrainingBatch(images[0], y_org, images[1], images[2], y_trg, torch.randn(4, 4), torch.randn(4, 4))
 
 
 def in_form(b, dtype, layout, device):
@@ -53,7 +46,7 @@ def run(
         optimizers = build_optimizers(networks, config.solver, config.loss.r1_every)
     step = step_class(networks, averages, optimizers, config.loss, config.solver, **options)
     for number in range(steps):
-        terms = step(in_form(batch(number), dtype, layout, device), number)
+        terms = step(in_form(random_batch(number), dtype, layout, device), number)
     return networks, averages, {name: float(value) for name, value in terms.items()}
 
 
@@ -87,7 +80,7 @@ def test_the_style_encoder_and_the_mapping_network_are_not_stepped_by_references
         networks, copy.deepcopy(networks), build_optimizers(networks, config.solver), config.loss, config.solver
     )
     step._train_only("generator")
-    b = batch(0)
+    b = random_batch(0)
     style = networks["style_encoder"](b.x_ref, b.y_trg)
     x_fake = networks["generator"](b.x_real, style)
     total, _ = step._generator_terms("ref", b, 0, x_fake, style)
@@ -181,7 +174,7 @@ def test_a_lazy_penalty_is_taken_when_due_and_counts_as_often():
     assert groups["discriminator"]["betas"] == pytest.approx((0.5 ** (4 / 5), 0.99 ** (4 / 5)))
     assert (groups["generator"]["lr"], groups["generator"]["betas"]) == (1e-3, (0.5, 0.99))
     step = TrainingStep(networks, copy.deepcopy(networks), optimizers, config.loss, config.solver)
-    b, gradients = batch(0), {}
+    b, gradients = random_batch(0), {}
     for number in (0, 1, 4):
         step._discriminate(b, 1.0, number, {"latent": b.x_ref}, "")
         gradients[number] = [p.grad.clone() for p in networks["discriminator"].parameters()]
@@ -238,8 +231,8 @@ def test_references_do_not_train_the_style_encoder_in_the_merged_step_either(aut
         optimizers = build_optimizers(networks, config.solver)
         optimizers["discriminator"] = Weighed(optimizers["discriminator"], [])  # not stepped: references would tell
         optimizers["style_encoder"] = Weighed(optimizers["style_encoder"], seen)
-        b = batch(0)
-        other = TrainingBatch(**{**vars(b), "x_ref": batch(seed).x_ref})
+        b = random_batch(0)
+        other = TrainingBatch(**{**vars(b), "x_ref": random_batch(seed).x_ref})
         TrainingStep(networks, copy.deepcopy(networks), optimizers, config.loss, config.solver, **options)(other, 0)
         found.append(seen[0])
     assert len(found[0]) > 5
@@ -253,7 +246,7 @@ def test_further_terms_are_those_of_the_definition():
     networks = build_networks(config.model, 3)
     judge = lambda x: torch.stack([x.mean((1, 2, 3)), -x.mean((1, 2, 3)), x.amax((1, 2, 3))], 1).softmax(1)  # noqa: E731
     step = TrainingStep(networks, copy.deepcopy(networks), {}, config.loss, config.solver, judge)
-    b, (G, _, E, D) = batch(0), (networks[name] for name in NETWORKS)
+    b, (G, _, E, D) = random_batch(0), (networks[name] for name in NETWORKS)
     fake, style = step._fake("latent", b)
     total, terms = step._generator_terms("latent", b, 0, fake, style)
     adv = F.softplus(-D(fake, b.y_trg)).mean()

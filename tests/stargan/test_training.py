@@ -47,7 +47,14 @@ SETTINGS = training_settings(tiny_config(loss={"lambda_ds": 1.0, "ds_iter": 6}))
 
 def run(path, store, end=8, steps=(3, 6, 8), settings=SETTINGS, device="cpu", tracker=None, **plan):
     path.mkdir(exist_ok=True)
-    usual = {"log_every": 2, "state_every": 2, "state_minutes": 60, "channels_last": "auto", "accumulate": 1}
+    usual = {
+        "log_every": 2,
+        "state_every": 2,
+        "state_minutes": 60,
+        "channels_last": "auto",
+        "compile": "auto",
+        "accumulate": 1,
+    }
     folder, plan = StateFolder(path), SimpleNamespace(end=end, **{**usual, **plan})
     plan.steps = [step for step in steps if step <= end]
     session = {"started": str(len(folder.sessions))}

@@ -125,5 +125,5 @@ def network_threads(wc):
 def training_options(wc, input):
     run = run_of(wc)
     options = run.run.model_dump(include={"log_every", "state_every", "state_minutes", "keep_states", "accumulate"})
-    carried_out = {"device_cache": run.data.device_cache, "channels_last": run.solver.channels_last}
+    carried_out = {"device_cache": run.data.device_cache, **run.solver.model_dump(include={"channels_last", "compile"})}
     return json.dumps({**options, **carried_out, "log_type": run.log_type, "log": run.log.model_dump()})

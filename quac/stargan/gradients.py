@@ -1,0 +1,32 @@
+"""The gradients of a step, without the step: to count what it takes, and to compare two ways of carrying it out."""
+
+from quac.stargan.networks import NETWORKS
+
+
+def gradients_of(train_step, batch, step, passes):
+    """What a TrainingStep would descend by, {network: list of tensors}, in all its updates. Changes nothing.
+
+    `passes`: see `quac.stargan.step.passes_of`.
+    """
+    kept = train_step.optimizers, train_step.passes
+    noted = {name: _Noted(train_step.networks[name]) for name in NETWORKS}
+    train_step.optimizers, train_step.passes = noted, passes
+    try:
+        train_step.update(batch, step)
+        return {name: network.gradients for name, network in noted.items()}
+    finally:
+        train_step.optimizers, train_step.passes = kept
+        train_step.networks.zero_grad(set_to_none=True)
+
+
+class _Noted:
+    """In the place of an optimiser."""
+
+    def __init__(self, network):
+        self.network, self.gradients = network, []
+
+    def step(self):
+        self.gradients += [p.grad.clone() for p in self.network.parameters() if p.grad is not None]
+
+    def zero_grad(self, set_to_none):
+        self.network.zero_grad(set_to_none)
