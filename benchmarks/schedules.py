@@ -64,9 +64,13 @@ def prepare(folder):
         build_store(folder / f"{split}.store", index, settings, os.cpu_count())
         stores[split] = Store.open(folder / f"{split}.store", folder / f"{split}.parquet")
     settings = SimpleNamespace(
-        classifier=config.classifier, judge=config.validation_config, data=config.data, seed=config.run.seed
+        classifier=config.classifier,
+        judge=config.validation_config,
+        data=config.data,
+        model=config.model,
+        seed=config.run.seed,
     )
-    network, _ = fit_classifier(stores["train"], settings, CPU)
+    network, _ = fit_classifier(stores["train"], stores["validation"], settings, CPU)
     save_torchscript(network, folder / "classifier.pt")
     return stores, Judge(folder / "classifier.pt", config.validation_config, config.model, stores["train"].classes, CPU)
 

@@ -69,6 +69,7 @@ def _fill_in(config, faults):
     for term, ramp in config.loss.ramps.items():
         if ramp.end_step <= ramp.start_step:
             faults.append(f"loss.ramps.{term}.end_step: must be above start_step ({ramp.start_step})")
+    _check_classifier(config, faults)
     if config.init.freeze_d and not config.init.checkpoint:
         faults.append("init.freeze_d: is for a trained discriminator; give init.from, or leave it out")
     if not config.solver.root_dir or any(mark in config.solver.root_dir for mark in "{}\n"):
@@ -230,6 +231,15 @@ def _fill_in_judge(judge, data, faults):
             "validation_config.do_nothing: true means scale 1 and shift 0, but others are given; leave it out"
         )
     return judge | {"do_nothing": None, "img_size": judge["img_size"] or data["img_size"]}
+
+
+def _check_classifier(config, faults):
+    """A network of torchvision halves the resolution five times."""
+    own, judge = config.classifier, config.validation_config
+    if own.backbone == "small" and own.weights:
+        faults.append("classifier.weights: are of a network of torchvision; name it in classifier.backbone")
+    if own.backbone != "small" and not judge.classifier_checkpoint and (judge.img_size or 32) < 32:
+        faults.append(f"validation_config.img_size: {judge.img_size} is too small for {own.backbone}: at least 32")
 
 
 def _check_references(splits, faults):

@@ -92,7 +92,13 @@ def _distance(config):
 
 
 def _classifier(config, _):
-    return {"classifier": config.classifier.model_dump(), "seed": config.run.seed, **_judging(config)}
+    return {
+        "classifier": config.classifier.model_dump(exclude={"weights"}),  # the file itself is among the digests
+        "seed": config.run.seed,
+        "model": _shown(config),
+        "judge": _judging(config)["judge"],
+        "data": config.data.model_dump(include={*_RANGE, "augment"}),
+    }
 
 
 def _check(config, _):
@@ -101,7 +107,7 @@ def _check(config, _):
         "min_accuracy": judge.min_accuracy,
         "splits": list(config.splits),
         "batch_size": judge.val_batch_size,
-        "model": config.model.model_dump(include={"img_size", "input_dim"}),
+        "model": _shown(config),
         **_judging(config),
     }
 
@@ -134,6 +140,11 @@ def _conversion(config, split):
         "references": config.reference_split(split),
         **_judging(config),
     }
+
+
+def _shown(config):
+    """What images the classifier is shown."""
+    return config.model.model_dump(include={"img_size", "input_dim"})
 
 
 def _judging(config):

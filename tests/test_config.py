@@ -99,6 +99,12 @@ def test_what_is_left_out_is_taken_from_the_training_split():
             "loss.ramps.cyc.end_step: must be above start_step (9)",
         ),
         ({"loss": {"ramps": {"cycle": {"end_step": 9, "end": 2}}}}, "loss.ramps.cycle"),
+        ({"classifier": {"backbone": "resnet19"}}, "classifier.backbone: input should be 'small', 'resnet18'"),
+        ({"classifier": {"weights": "x.pt"}}, "classifier.weights: are of a network of torchvision; name it in"),
+        (
+            {"classifier": {"backbone": "resnet18"}, "validation_config": {"img_size": 28}},
+            "validation_config.img_size: 28 is too small for resnet18: at least 32",
+        ),
         ({"init": {"freeze_d": 1}}, "init.freeze_d: is for a trained discriminator; give init.from"),
         ({"init": {"form": "x"}}, "init.form: unknown key; did you mean init.from?"),
         ({"data": {"source": "a", "reference": "b"}}, "training draws its references from data.source"),

@@ -24,8 +24,8 @@ def changed(**sections):
         ({"solver": {"precision": "bf16"}}, {"train"}),
         ({"loss": {"lambda_cls": 1}}, {"train"}),
         ({"data": {"batch_size": 5}}, {"train"}),
-        ({"data": {"augment": {"hflip": 0.5}}}, {"train"}),
-        ({"data": {"rand_crop_prob": 0.5}}, {"train"}),
+        ({"data": {"augment": {"hflip": 0.5}}}, {"train", "classifier"}),
+        ({"data": {"rand_crop_prob": 0.5}}, {"train", "classifier"}),
         ({"data": {"sampling": "natural"}}, {"train"}),
         ({"data": {"sampling": {"a": 1, "b": 2}}}, {"train", "checks"}),
         ({"data": {"preprocess": "crop"}}, {"checks", *STORES, "train"}),
@@ -40,7 +40,7 @@ def changed(**sections):
         ({"model": {"conv_dim": 5}}, {"train", *CONVERSION}),
         ({"model": {"num_domains": 2}}, {"checks"}),
         ({"data": {"img_size": 64}}, {"checks", *STORES, "train", "classifier", "check", *CONVERSION}),
-        ({"data": {"grayscale": False}}, {*STORES, "train", "check", *CONVERSION}),
+        ({"data": {"grayscale": False}}, {*STORES, "train", "classifier", "check", *CONVERSION}),
         ({"data": {"source": "elsewhere"}}, {"index_train"}),
         ({"test_data": {"source": "elsewhere"}}, {"index_test"}),
         ({"data": {"classes": ["b", "a"]}}, {"index_train", "index_test"}),
@@ -49,6 +49,7 @@ def changed(**sections):
         ({"validation_config": {"scale": 0.5}}, {"classifier", "check", *CONVERSION}),
         ({"test_data": {"reference": "data/test"}}, {"conversion_test"}),
         ({"classifier": {"epochs": 3}}, {"classifier"}),
+        ({"classifier": {"backbone": "resnet18"}}, {"classifier"}),
     ],
 )
 def test_a_setting_changes_the_keys_of_the_stages_that_depend_on_it(sections, stages):

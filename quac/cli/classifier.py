@@ -17,23 +17,36 @@ def fit_classifier(
     key: Key,
     store: StoreFile,
     index: IndexFile,
+    validation_store: Annotated[Path, typer.Option(help="Pixels of the split that chooses the epoch.")],
+    validation_index: Annotated[Path, typer.Option(help="Its index.")],
     out: Out,
-    record: Annotated[Path, typer.Option(help="JSON file for the losses.")],
+    record: Annotated[Path, typer.Option(help="JSON file for losses and accuracy of each epoch.")],
+    weights: Annotated[Path | None, typer.Option(help="File of weights to begin with.")] = None,
     threads: Threads = None,
     device: Device = "auto",
     log_file: Log = None,
 ):
-    """Train a small classifier on the training split, and write it as TorchScript."""
+    """Train a classifier on the training split, and write its best epoch on validation as TorchScript."""
     from quac.classifier.fit import fit_classifier, save_torchscript
     from quac.data.store import Store
     from quac.device import choose_device
 
     provenance, settings = Provenance("fit_classifier", key), read_settings(key)
     where = choose_device(device, threads, training=True)
-    network, losses = fit_classifier(Store.open(store, index), settings, where)
+    images, validation = Store.open(store, index), Store.open(validation_store, validation_index)
+    network, fitted = fit_classifier(images, validation, settings, where, weights)
     save_torchscript(network, out)
-    write_json(record, {"losses": losses, "provenance": provenance.record(device=str(where))})
-    log.info("mean cross-entropy of the last epoch: %.4f", losses[-1])
+    write_json(record, {**fitted, "provenance": provenance.record(device=str(where))})
+    chosen = fitted["epochs"][fitted["chosen_epoch"] - 1]
+    log.info(
+        "%s, %d parameters: epoch %d of %d, which is %.1f %% right on validation (cross-entropy %.4f)",
+        fitted["backbone"],
+        fitted["parameters"],
+        chosen["epoch"],
+        len(fitted["epochs"]),
+        100 * chosen["validation_accuracy"],
+        chosen["validation_loss"],
+    )
 
 
 @stage

@@ -63,7 +63,7 @@ def _message(error):
         return (
             "the GPU has too little memory. Training: raise run.accumulate (the same result, slower), set "
             "solver.precision to bf16, lower data.batch_size, or make the networks narrower by model.max_conv_dim. "
-            "Conversion: lower validation_config.val_batch_size"
+            "Conversion: lower validation_config.val_batch_size. Classifier: lower classifier.batch_size"
         )
     log.debug("unexpected", exc_info=error)  # the log file has the traceback, the screen does not
     return f"unexpected {type(error).__name__}: {error}; please report it with the log file"

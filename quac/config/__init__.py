@@ -15,6 +15,18 @@ from quac.config.section import Positive, Probability, Section, key, section_of
 from quac.config.training import Init, Loss, Model, Run, Solver
 
 KINDS = ("latent", "reference")
+BACKBONES = (
+    "small",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "densenet121",
+    "efficientnet_b0",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "regnet_y_400mf",
+    "convnext_tiny",
+)
 
 
 class Judge(Section):
@@ -33,12 +45,26 @@ class Judge(Section):
 
 
 class Classifier(Section):
-    """Training of the classifier, where none is given."""
+    """Training of the classifier, where none is given. It sees the training images changed as `data.augment` says."""
 
-    epochs: Positive = key(40, "Passes over the training split.")
-    batch_size: Positive = key(64, "Images per step.")
+    backbone: Literal[BACKBONES] = key(
+        "small", f"`small`: six convolutions; or a network of torchvision: {', '.join(BACKBONES[1:])}."
+    )
+    weights: str | None = key(
+        None, "File of a state_dict of torchvision's network, to begin with. Left out: random weights."
+    )
+    epochs: Positive = key(40, "Passes over the training split, at most.")
+    patience: Positive = key(
+        10,
+        "Epochs without a lower cross-entropy on validation after which the training ends, once the learning rate "
+        "falls (after 30 % of `epochs`). The epoch with the lowest is kept.",
+    )
+    batch_size: Annotated[int, Field(ge=2)] = key(64, "Images per step.")
     lr: Annotated[float, Field(gt=0)] = key(2e-3, "Highest learning rate of the one-cycle schedule (Adam).")
-    width: Positive = key(32, "Channels of the first layer; they double twice.")
+    width: Positive = key(32, "Channels of the first layer of `small`; they double twice.")
+    class_weights: Literal["none", "balanced"] = key(
+        "none", "`balanced`: in the loss, images count inversely to the number of images of their class."
+    )
 
 
 class Log(Section):

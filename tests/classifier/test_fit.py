@@ -1,41 +1,149 @@
 from types import SimpleNamespace
 
+import numpy as np
+import pytest
 import torch
 from builders import make_store
 
-from quac.classifier.fit import SmallClassifier, fit_classifier, save_torchscript
+from quac.classifier.fit import fit_classifier, save_torchscript
 from quac.classifier.judge import Judge, accuracy_report, judge_store
+from quac.errors import QuacError
 
 CPU = torch.device("cpu")
 
 
-def settings(**options):
+def settings(channels=1, img_size=24, augment=None, **options):
+    fitting = {"backbone": "small", "epochs": 12, "patience": 10, "batch_size": 16, "lr": 5e-3, "width": 8}
+    chances = {"hflip": 0.0, "vflip": 0.0, "rot90": 0.0, "crop_probability": 0.0}
     return SimpleNamespace(
-        classifier=SimpleNamespace(epochs=12, batch_size=16, lr=5e-3, width=8),
-        judge=SimpleNamespace(scale=0.5, shift=0.5, img_size=24, **options),
-        data=SimpleNamespace(scale=2.0, shift=-1.0),
+        classifier=SimpleNamespace(**{**fitting, "class_weights": "none", **options}),
+        judge=SimpleNamespace(scale=0.5, shift=0.5, img_size=img_size),
+        data=SimpleNamespace(scale=2.0, shift=-1.0, augment=SimpleNamespace(**{**chances, **(augment or {})})),
+        model=SimpleNamespace(img_size=32, input_dim=channels),
         seed=0,
     )
 
 
-def test_it_learns_to_tell_classes_and_is_torchscript(tmp_path):
-    train = make_store(tmp_path / "train", {"across": 24, "along": 24, "disc": 24})
-    other = make_store(tmp_path / "other", {"across": 10, "along": 10, "disc": 10}, seed=1)
-    network, losses = fit_classifier(train, settings(), CPU)
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stores")
+    counts = {"train": 24, "validation": 10, "test": 10}
+    return {
+        split: make_store(folder / split, dict.fromkeys(("across", "along", "disc"), count), seed=seed)
+        for seed, (split, count) in enumerate(counts.items())
+    }
+
+
+def fit(stores, chosen, validation=None):
+    return fit_classifier(stores["train"], validation or stores["validation"], chosen, CPU)
+
+
+def column(record, name):
+    return [row[name] for row in record["epochs"]]
+
+
+def equal(one, two):
+    return all(torch.equal(value, two.state_dict()[name]) for name, value in one.state_dict().items())
+
+
+def judged(network, store, chosen, path):
+    save_torchscript(network, path)
+    judge = Judge(path, chosen.judge, chosen.model, store.classes, CPU)
+    probabilities = judge_store(judge, store, chosen.data, 16, CPU)
+    return accuracy_report(probabilities, store.labels, store.classes)["accuracy"], probabilities
+
+
+def test_it_learns_to_tell_classes_and_is_torchscript(stores, tmp_path):
+    network, record = fit(stores, settings())
+    losses = column(record, "train_loss")
     assert losses[-1] < losses[0] / 2
-    save_torchscript(network, tmp_path / "c.pt")
-    judge = Judge(tmp_path / "c.pt", settings().judge, SimpleNamespace(img_size=32, input_dim=1), other.classes, CPU)
-    probabilities = judge_store(judge, other, settings().data, 16, CPU)
-    assert accuracy_report(probabilities, other.labels, other.classes)["accuracy"] > 0.9
+    assert judged(network, stores["test"], settings(), tmp_path / "c.pt")[0] > 0.9
+    assert record["backbone"] == "small"
+    assert record["parameters"] == sum(parameter.numel() for parameter in network.parameters())
+    rates = column(record, "lr")
+    assert 3 <= np.argmax(rates) <= 4  # 30 % of 12
+    assert rates[-1] < 1e-6 < max(rates) <= 5e-3
 
 
-def test_the_same_seed_gives_the_same_classifier(tmp_path):
-    store = make_store(tmp_path, {"across": 8, "along": 8})
-    quick = settings()
-    quick.classifier.epochs = 1
-    one, two = (fit_classifier(store, quick, CPU)[0].state_dict() for _ in range(2))
-    assert all(torch.equal(one[name], two[name]) for name in one)
+def test_the_epoch_that_is_kept_is_the_best_on_validation(stores, tmp_path):
+    # Labels that make no sense: what is learned makes it worse.
+    wrong = SimpleNamespace(**vars(stores["validation"]))
+    nonsense = type(stores["validation"])(**{**vars(wrong), "labels": (wrong.labels + 1) % 3})
+    chosen = settings(patience=3)
+    network, record = fit(stores, chosen, nonsense)
+    losses = column(record, "validation_loss")
+    assert record["chosen_epoch"] == 1 + np.argmin(losses) < len(losses)
+    accuracy, probabilities = judged(network, nonsense, chosen, tmp_path / "c.pt")
+    assert accuracy == record["epochs"][record["chosen_epoch"] - 1]["validation_accuracy"]
+    loss = -np.log(probabilities[np.arange(len(nonsense)), nonsense.labels]).mean()
+    assert loss == pytest.approx(min(losses), rel=1e-4)
+    # Epochs in which the learning rate rises (30 % of 12) are no reason to end.
+    assert len(losses) == np.ceil(max(record["chosen_epoch"], 0.3 * 12) + 3)
 
 
-def test_any_size_and_channels():
-    assert SmallClassifier(3, 5, 4).eval()(torch.zeros(2, 3, 100, 60)).shape == (2, 5)
+def test_nothing_is_learned_from_validation(stores):
+    one_epoch = settings(epochs=1)
+    assert equal(fit(stores, one_epoch)[0], fit(stores, one_epoch, stores["test"])[0])
+
+
+def test_the_same_seed_gives_the_same_classifier(stores):
+    for chosen in (settings(epochs=1), settings(epochs=1, augment={"rot90": 0.5})):
+        assert equal(fit(stores, chosen)[0], fit(stores, chosen)[0])
+    other = settings(epochs=1)
+    other.seed = 1
+    assert not equal(fit(stores, other)[0], fit(stores, settings(epochs=1))[0])
+
+
+def test_images_are_augmented_as_the_config_says(stores):
+    """Turned by 90 degrees, what is across is along: nothing is left to learn but chance, and the disc."""
+    turned = fit(stores, settings(augment={"rot90": 0.5}))[1]
+    assert min(column(turned, "train_loss")) > 0.3 > min(column(fit(stores, settings())[1], "train_loss"))
+    mirrored = fit(stores, settings(augment={"hflip": 0.5}))[1]
+    assert max(column(mirrored, "validation_accuracy")) > 0.9
+
+
+def test_class_weights(tmp_path):
+    """Noise that tells nothing: by number the rare class is as rare as it is, by weight as likely as the other."""
+    store, share = make_store(tmp_path / "store", {"a": 30, "b": 6}), {}
+    for choice in ("none", "balanced"):
+        chosen = settings(class_weights=choice)
+        network, _ = fit_classifier(store, store, chosen, CPU)
+        share[choice] = judged(network, store, chosen, tmp_path / "c.pt")[1][:, 1].mean()
+    assert share["none"] < 0.35
+    assert 0.4 < share["balanced"] < 0.65
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_backbone_of_torchvision(tmp_path, channels):
+    counts = {"across": 9, "along": 8}  # the last of the batches would be one image
+    train = make_store(tmp_path / "train", counts, channels=channels)
+    chosen = settings(channels, 32, backbone="resnet18", epochs=2, batch_size=2, lr=1e-3)
+    network, record = fit_classifier(train, train, chosen, CPU)
+    assert record["parameters"] > 11e6
+    assert judged(network, train, chosen, tmp_path / "c.pt")[0] == max(column(record, "validation_accuracy"))
+
+
+def test_a_single_pair_of_images_and_one_step(tmp_path):
+    store = make_store(tmp_path, {"across": 1, "along": 1})
+    _, record = fit_classifier(store, store, settings(epochs=1), CPU)
+    assert len(record["epochs"]) == 1
+
+
+def test_validation_images_of_many_sizes(stores, tmp_path):
+    store = make_store(tmp_path, {"across": 3, "along": 3, "disc": 3}, preprocess="none")
+    shapes = store.shapes.copy()
+    shapes[::2] = (1, 64, 16)  # the same pixels, other sides
+    mixed = type(store)(**{**vars(store), "shapes": shapes})
+    _, record = fit(stores, settings(epochs=2), mixed)
+    assert all(np.isfinite(column(record, "validation_loss")))
+
+
+def test_splits_that_do_not_fit(stores, tmp_path):
+    other = make_store(tmp_path, {"across": 2, "disc": 2})
+    with pytest.raises(QuacError, match=r"images: is stored as .* with the classes across, disc, but"):
+        fit(stores, settings(), other)
+
+
+def test_a_training_that_diverges(stores):
+    with pytest.raises(QuacError, match=r"classifier.lr: the training of the classifier diverged in epoch 1; lower it"):
+        fit(stores, settings(lr=1e30))

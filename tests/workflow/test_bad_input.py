@@ -38,6 +38,11 @@ def test_a_classifier_that_does_not_exist(workflow):
     fails(workflow, "error: validation_config.classifier_checkpoint: nowhere.pt is no file")
 
 
+def test_weights_of_the_classifier_that_do_not_exist(workflow):
+    workflow.config["classifier"] |= {"backbone": "resnet18", "weights": "nowhere.pt"}
+    fails(workflow, "error: classifier.weights: nowhere.pt is no file; correct the path")
+
+
 def test_the_workflows_own_classifier_as_the_users(workflow):
     workflow.config["validation_config"]["classifier_checkpoint"] = "results/tiny/classifier/classifier.pt"
     fails(workflow, "is what the workflow itself makes; leave the key out, or copy the file elsewhere")

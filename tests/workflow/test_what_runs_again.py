@@ -80,7 +80,7 @@ def test_another_classifier_is_trained_for_where_the_objective_has_it(edited):
 
 def test_a_validation_image_does_not_train(edited):
     write_images(edited.folder / "data/validation", {"along": 1}, seed=9)
-    data = {"index_images": 1, "check_splits": 1, "store_images": 1, "check_classifier": 1}
+    data = {"index_images": 1, "check_splits": 1, "store_images": 1, "fit_classifier": 1, "check_classifier": 1}
     assert edited.plan() == {**data, **AFTER_JUDGE}
 
 

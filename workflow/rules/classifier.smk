@@ -2,6 +2,9 @@ rule fit_classifier:
     input:
         store=in_data("train.store"),
         index=in_data("train.parquet"),
+        validation_store=in_data("validation.store"),
+        validation_index=in_data("validation.parquet"),
+        weights=classifier_weights,
         key=key_of("classifier"),
     output:
         classifier="{judge}/classifier.pt",
@@ -16,10 +19,12 @@ rule fit_classifier:
         mem_mb=8000,
         runtime=120,
     params:
+        weights=lambda wc, input: ["--weights", input.weights] if input.weights else [],
         options=computing,
     shell:
         "quac fit-classifier --key {input.key:q} --store {input.store:q} --index {input.index:q}"
-        " --out {output.classifier:q} --record {output.record:q} {params.options} --log-file {log:q}"
+        " --validation-store {input.validation_store:q} --validation-index {input.validation_index:q}"
+        " {params.weights:q} --out {output.classifier:q} --record {output.record:q} {params.options} --log-file {log:q}"
 
 
 rule check_classifier:

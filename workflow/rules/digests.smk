@@ -42,6 +42,13 @@ def classifier_digest(run, root):
     return cached_digest(classifier, DIGEST_CACHE)
 
 
+def weights_digest(run):
+    weights = run.classifier.weights
+    if not os.path.isfile(weights):
+        raise QuacError(f"classifier.weights: {weights} is no file; correct the path")
+    return cached_digest(weights, DIGEST_CACHE)
+
+
 def training_digests(run, root):
     found = {}
     if is_used(run.loss, "cls") and run.validation_config.classifier_checkpoint:
@@ -71,6 +78,8 @@ def outside_digests(root, run, stage):
             raise QuacError(f"split.source: {error}")
     if name == "train":
         return training_digests(run, root)
+    if name == "classifier" and run.classifier.weights:
+        return {"weights": weights_digest(run)}
     if name in ("check", "conversion") and run.validation_config.classifier_checkpoint:
         return {"classifier": classifier_digest(run, root)}
     return {}

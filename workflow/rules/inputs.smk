@@ -37,6 +37,12 @@ def classifier_file(wc):
     return ancient(given) if given else f"{root_of(wc)}/classifier/classifier.pt"
 
 
+def classifier_weights(wc):
+    """What the classifier's training begins with; its content is in the key."""
+    given = run_of(wc).classifier.weights
+    return ancient(given) if given else []
+
+
 def classifier_record(wc):
     given = run_of(wc).validation_config.classifier_checkpoint
     return [] if given else [f"{root_of(wc)}/classifier/fit.json"]
