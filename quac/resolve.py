@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from quac.config import Config, known_keys
 from quac.config.data import SEVERITIES, Split
+from quac.config.evaluation import FurtherJudge
 from quac.data.preprocess import for_conversion, parts
 from quac.errors import QuacError, listing
 
@@ -23,7 +24,7 @@ def resolve(raw):
     try:
         config = Config.model_validate({name: value for name, value in raw.items() if value is not None})
     except ValidationError as error:
-        said = list(dict.fromkeys(_explain(e) for e in error.errors()))
+        said = list(dict.fromkeys(_explain(e) for e in error.errors() if not _is_of_another_type(e)))
         raise QuacError("the config has errors:\n" + listing(said, 30)) from None
     faults = []
     config = _fill_in(config, faults)
@@ -78,6 +79,7 @@ def _fill_in(config, faults):
         **splits,
         "model": _fill_in_model(config, data, faults),
         "validation_config": _fill_in_judge(config.validation_config.model_dump(), data, faults),
+        "judges": _fill_in_further_judges(config.judges, data),
     }
     for split in splits.values():
         split["grayscale"], split["rgb"] = split["channels"] == 1, split["channels"] == 3
@@ -230,6 +232,12 @@ def _fill_in_judge(judge, data, faults):
         faults.append(
             "validation_config.do_nothing: true means scale 1 and shift 0, but others are given; leave it out"
         )
+    if judge["classifier_checkpoint"] is None:
+        for name in ("scale", "shift"):
+            if isinstance(judge[name], list):
+                faults.append(f"validation_config.{name}: numbers for each channel are for a classifier that is given")
+        if judge["classes"] is not None:
+            faults.append("validation_config.classes: is for a classifier that is given; leave it out")
     return judge | {"do_nothing": None, "img_size": judge["img_size"] or data["img_size"]}
 
 
@@ -240,6 +248,15 @@ def _check_classifier(config, faults):
         faults.append("classifier.weights: are of a network of torchvision; name it in classifier.backbone")
     if own.backbone != "small" and not judge.classifier_checkpoint and (judge.img_size or 32) < 32:
         faults.append(f"validation_config.img_size: {judge.img_size} is too small for {own.backbone}: at least 32")
+
+
+def _fill_in_further_judges(judges, data):
+    """Each further judge as a section, also where it is given as a file alone."""
+    filled = {}
+    for name, judge in judges.items():
+        judge = FurtherJudge(classifier_checkpoint=judge) if isinstance(judge, str) else judge
+        filled[name] = judge.model_dump() | {"img_size": judge.img_size or data["img_size"]}
+    return filled
 
 
 def _check_references(splits, faults):
@@ -254,10 +271,19 @@ def _check_references(splits, faults):
             )
 
 
+_ALTERNATIVE = re.compile(r"(function-|literal|dict|list)\[|(float|str|FurtherJudge|\[key\])$")
+
+
+def _is_of_another_type(error):
+    """Whether a value, of the several types it may have, has another one than this error is about."""
+    kind, given = str(error["loc"][-1]), error["input"]
+    return (kind == "str" and isinstance(given, dict)) or (kind == "list[float]" and not isinstance(given, list))
+
+
 def _explain(error):
     """One of pydantic's errors as a sentence, with the nearest known name for an unknown key."""
     # What pydantic adds of its own: of which alternative of a type it speaks.
-    location = [part for part in error["loc"] if not re.match(r"function-|literal\[|dict\[", str(part))]
+    location = [part for part in error["loc"] if not _ALTERNATIVE.match(str(part))]
     name = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
         return f"{name}: unknown key{_nearest(location)}"

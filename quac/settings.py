@@ -18,6 +18,7 @@ _OF_DATA = {"img_size", "batch_size", "scale", "shift", "augment", "sampling", "
 _SIZES = {"preprocess", "load_size"}
 _READING = {"range", "background", "page", "max_pixels"}
 _RANGE = {"scale", "shift"}
+_SHOWING = {"scale", "shift", "img_size", "outputs", "classes"}  # how images reach a classifier
 _NETWORKS = {"num_domains"}  # counted in the data; the rest of `model` decides
 
 
@@ -27,7 +28,7 @@ def stage_settings(config, stage):
     Args:
         config: a resolved Config.
         stage: `config`, `split`, `index_<split>`, `checks`, `store_<split>`, `classifier`, `check`, `train`,
-            `schedule_<last step of a segment>`, `conversion_<split>` or `select`.
+            `schedule_<last step of a segment>`, `score`, `conversion_<split>` or `select`.
     """
     name, _, part = stage.partition("_")
     return _STAGES[name](config, part)
@@ -109,6 +110,7 @@ def _check(config, _):
         "batch_size": judge.val_batch_size,
         "model": _shown(config),
         **_judging(config),
+        **_further_judges(config),
     }
 
 
@@ -131,10 +133,27 @@ def _schedule(config, end):
 
 
 def _conversion(config, split):
-    judge = config.validation_config
     return {
-        "tries": judge.num_outs_per_domain,
-        "batch_size": judge.val_batch_size,
+        "tries": config.validation_config.num_outs_per_domain,
+        "max_per_class": None,
+        **_converting(config, split),
+        **_further_judges(config),
+    }
+
+
+def _score(config, _):
+    """Of a checkpoint, to choose one."""
+    chosen = config.selection
+    return {
+        "tries": chosen.tries or config.validation_config.num_outs_per_domain,
+        "max_per_class": chosen.max_per_class,
+        **_converting(config, "validation"),
+    }
+
+
+def _converting(config, split):
+    return {
+        "batch_size": config.validation_config.val_batch_size,
         "seed": config.run.seed,
         "model": config.model.model_dump(exclude=_NETWORKS),
         "references": config.reference_split(split),
@@ -150,13 +169,18 @@ def _shown(config):
 def _judging(config):
     """How images reach the classifier."""
     return {
-        "judge": config.validation_config.model_dump(include={"scale", "shift", "img_size"}),
+        "judge": config.validation_config.model_dump(include=_SHOWING),
         "data": config.data.model_dump(include=_RANGE),
     }
 
 
+def _further_judges(config):
+    return {"judges": {name: judge.model_dump(include=_SHOWING) for name, judge in config.judges.items()}}
+
+
 def _select(config, _):
-    return {"save_every": config.run.save_every, "total_iters": config.run.total_iters}
+    chosen = config.selection.model_dump(include={"metric", "kind", "rule"})
+    return {"save_every": config.run.save_every, "total_iters": config.run.total_iters, "selection": chosen}
 
 
 def _config(config, _):
@@ -173,6 +197,7 @@ _STAGES = {
     "check": _check,
     "train": _train,
     "schedule": _schedule,
+    "score": _score,
     "conversion": _conversion,
     "select": _select,
 }

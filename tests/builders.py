@@ -111,6 +111,11 @@ def training_settings(config):
     )
 
 
+def judging(scale=1.0, shift=0.0, img_size=32, outputs="auto", classes=None):
+    """What a Judge takes as its section of the config."""
+    return SimpleNamespace(scale=scale, shift=shift, img_size=img_size, outputs=outputs, classes=classes)
+
+
 class Brightness(torch.nn.Module):
     """A classifier of two classes: dark, and bright (a mean above 0)."""
 

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from quac.cli.command import Device, IndexFile, Key, Log, Out, StoreFile, Threads, stage
+from quac.cli.command import (
+    ClassifierFile,
+    Device,
+    FurtherJudges,
+    IndexFile,
+    Key,
+    Log,
+    Out,
+    StoreFile,
+    Threads,
+    stage,
+)
 from quac.console import log
 from quac.files import digest_of_file, write_json
 from quac.provenance import Provenance
@@ -52,19 +63,26 @@ def fit_classifier(
 @stage
 def check_classifier(
     key: Key,
-    classifier: Annotated[Path, typer.Option(help="TorchScript file.")],
+    classifier: ClassifierFile,
     store: Annotated[list[Path], typer.Option(help="Pixels of a split; once per split.")],
     index: Annotated[list[Path], typer.Option(help="Index of a split, in the same order.")],
     out: Out,
+    table: Annotated[Path, typer.Option(help="Parquet file: what the classifier says of every image.")],
+    judge: FurtherJudges = None,
     threads: Threads = None,
     device: Device = "auto",
     log_file: Log = None,
 ):
-    """Judge the real images of every split; stop where the classifier is too weak to be a judge."""
-    from quac.classifier.judge import Judge, accuracy_report, judge_store, require_accuracy
+    """Judge the real images of every split; stop where a classifier is too weak to be a judge."""
+    import numpy as np
+    import pandas as pd
+
+    from quac.classifier.accuracy import accuracy_report, judge_store
+    from quac.classifier.judge import Judge, open_judges
+    from quac.classifier.suspects import require_accuracy
     from quac.data.store import Store
     from quac.device import choose_device
-    from quac.tables import read_table
+    from quac.tables import read_table, write_table
 
     provenance, settings = Provenance("check_classifier", key), read_settings(key)
     where = choose_device(device, threads)
@@ -72,23 +90,38 @@ def check_classifier(
         read_table(index_path).attrs["split"]: Store.open(path, index_path)
         for path, index_path in zip(store, index, strict=True)
     }
-    judge = Judge(classifier, settings.judge, settings.model, stores["train"].classes, where)
+    classes = stores["train"].classes
     for images in stores.values():
-        images.require(settings.model, judge.classes)
-    reports = {}
-    for split, images in stores.items():
-        probabilities = judge_store(judge, images, settings.data, settings.batch_size, where)
-        reports[split] = accuracy_report(probabilities, images.labels, images.classes)
-        log.info("%s: %.1f %% of %d images right", split, 100 * reports[split]["accuracy"], len(images))
-    require_accuracy(reports["validation"], settings.min_accuracy, classifier)
-    write_json(
-        out,
-        {
-            "classifier": str(classifier),
-            "digest": digest_of_file(classifier),
-            "classes": judge.classes,
-            "outputs": "probabilities" if judge.gives_probabilities else "logits",
+        images.require(settings.model, classes)
+    judges = {
+        "": Judge(classifier, settings.judge, settings.model, classes, where),
+        **open_judges(settings.judges, judge or [], settings.model, classes, where),
+    }
+    checks, tables = {}, []
+    for name, one in judges.items():
+        reports = {}
+        for split, images in stores.items():
+            logits = judge_store(one, images, settings.data, settings.batch_size, where)
+            reports[split] = accuracy_report(logits, images.labels, classes)
+            said = f"{name}, {split}" if name else split
+            log.info("%s: %.1f %% of %d images right", said, 100 * reports[split]["accuracy"], len(images))
+            if split == "validation":
+                section = f"judges.{name}" if name else "validation_config"
+                require_accuracy(
+                    one, logits, images, settings.data, settings.batch_size, settings.min_accuracy, section
+                )
+            if not name:
+                labels = {"split": split, "path": images.paths, "class": np.array(classes, dtype=object)[images.labels]}
+                columns = {f"logit_{own}": logits[:, i] for i, own in enumerate(classes)}
+                tables.append(pd.DataFrame({**labels, **columns}))
+        checks[name] = {
+            "classifier": str(one.path),
+            "digest": digest_of_file(one.path),
+            "outputs": "probabilities" if one.gives_probabilities else "logits",
+            "channels": one.channels,
             "splits": reports,
-            "provenance": provenance.record(device=str(where)),
-        },
-    )
+        }
+    record = provenance.record(device=str(where))
+    write_table(table, pd.concat(tables, ignore_index=True), classes=classes, provenance=record)
+    first = checks.pop("")
+    write_json(out, {**first, "classes": classes, "judges": checks, "provenance": record})

@@ -20,6 +20,8 @@ Log = Annotated[Path | None, typer.Option(help="File for the messages.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads, or processes that decode; default: all cores.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 StoreFile = Annotated[Path, typer.Option(help="Pixels of a split.")]
+ClassifierFile = Annotated[Path, typer.Option(help="TorchScript or exported classifier.")]
+FurtherJudges = Annotated[list[Path] | None, typer.Option(help="Further classifier; once per name in the settings.")]
 IndexFile = Annotated[Path, typer.Option(help="Index of a split.")]
 
 

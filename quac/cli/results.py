@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from quac.cli.command import Device, IndexFile, Key, Log, Out, StoreFile, Threads, stage
+from quac.cli.command import ClassifierFile, Device, FurtherJudges, IndexFile, Key, Log, Out, StoreFile, Threads, stage
 from quac.console import log
 from quac.files import digest_of_file, read_json, write_json, write_text
 from quac.provenance import Provenance
@@ -24,7 +24,7 @@ def resolve_config(key: Key, out: Out, log_file: Log = None):
 @stage
 def convert(
     key: Key,
-    classifier: Annotated[Path, typer.Option(help="TorchScript file.")],
+    classifier: ClassifierFile,
     store: StoreFile,
     index: IndexFile,
     reference_store: StoreFile,
@@ -34,6 +34,8 @@ def convert(
     checkpoint: Annotated[Path | None, typer.Option(help="Networks, in the published format.")] = None,
     selected: Annotated[Path | None, typer.Option(help="Or: what `select-checkpoint` wrote.")] = None,
     images: Annotated[Path | None, typer.Option(help="Folder for the best try of each query.")] = None,
+    detailed: Annotated[bool, typer.Option(help="Measure more than the choice of a checkpoint needs.")] = False,
+    judge: FurtherJudges = None,
     threads: Threads = None,
     device: Device = "auto",
     log_file: Log = None,
@@ -41,8 +43,9 @@ def convert(
     """Convert a split by a checkpoint, and have every try judged; write the table of all tries."""
     from contextlib import nullcontext
 
-    from quac.classifier.judge import Judge
+    from quac.classifier.judge import Judge, open_judges
     from quac.conversion.convert import convert
+    from quac.conversion.details import Details
     from quac.conversion.images import BestImages
     from quac.conversion.styles import open_styles
     from quac.data.store import Store
@@ -56,10 +59,14 @@ def convert(
     queries, references = Store.open(store, index), Store.open(reference_store, reference_index)
     queries.require(settings.model, references.classes)
     networks = load_checkpoint(checkpoint, settings.model, len(queries.classes), where)
-    judge = Judge(classifier, settings.judge, settings.model, queries.classes, where)
+    first = Judge(classifier, settings.judge, settings.model, queries.classes, where)
+    details = None
+    if detailed:
+        judges = open_judges(settings.judges, judge or [], settings.model, queries.classes, where)
+        details = Details(networks, judges, queries.classes, settings)
     styles = open_styles(kind, networks, references, settings, where)
     with BestImages(images, queries) if images else nullcontext() as keep:
-        table = convert(networks["generator"], judge, queries, styles, settings, where, keep)
+        table = convert(networks["generator"], first, queries, styles, settings, where, keep, details)
     write_table(
         out,
         table,
@@ -68,6 +75,7 @@ def convert(
         checkpoint_digest=digest_of_file(checkpoint),
         classes=queries.classes,
         tries=settings.tries,
+        max_per_class=settings.max_per_class,
         found={name: len(queries.rows_of(label)) for label, name in enumerate(queries.classes)},
         provenance=provenance.record(device=str(where), classifier=digest_of_file(classifier)),
     )
@@ -83,40 +91,44 @@ def select_checkpoint(
     log_file: Log = None,
 ):
     """Choose the checkpoint that converts best."""
-    from quac.conversion.selection import RULE, score_checkpoints, select
+    from quac.conversion.selection import score_checkpoints, select
     from quac.tables import read_table
 
     provenance, images = Provenance("select_checkpoint", key), read_table(index)
     rows = score_checkpoints({path: read_table(path) for path in scores}, images)
-    chosen = select(rows)
+    chosen = select(rows, read_settings(key).selection)
     log.info("step %d: %s", chosen["step"], chosen["why"])
     write_text(table, rows.to_csv(index=False))
-    write_json(out, {**chosen, "split": images.attrs["split"], "rule": RULE, "provenance": provenance.record()})
+    write_json(out, {**chosen, "split": images.attrs["split"], "provenance": provenance.record()})
 
 
 @stage
 def matrices(
     table: Annotated[Path, typer.Option(help="Table of tries.")],
     index: IndexFile,
-    translation_rate: Annotated[Path, typer.Option(help="CSV file: the matrix.")],
-    conversion_rate: Annotated[Path, typer.Option(help="CSV file: the matrix.")],
+    judged: Annotated[Path, typer.Option(help="Table of what the classifier says of real images.")],
+    out: Annotated[list[Path], typer.Option(help="CSV file of a matrix, `<kind>_<metric>.csv`; once per metric.")],
     cells: Annotated[Path, typer.Option(help="CSV file: one row per class pair, with counts and intervals.")],
     averages: Annotated[Path, typer.Option(help="JSON file: averages over the class pairs.")],
     log_file: Log = None,
 ):
-    """Work out the rates per class pair, with counts and intervals."""
-    from quac.conversion.scores import matrix, require_complete, score
+    """Work out the numbers of each class pair, with counts and intervals."""
+    from quac.conversion.distances import add_distances
+    from quac.conversion.metrics import DISTANCES, MATRICES
+    from quac.conversion.scores import average, matrix, require_complete, score
     from quac.tables import read_table
 
-    tries, images = read_table(table), read_table(index)
-    expected = require_complete(tries, images, table)
-    pairs, means = score(tries, images.attrs["classes"])
+    tries, images, real = read_table(table), read_table(index), read_table(judged)
+    expected, classes = require_complete(tries, images, table), images.attrs["classes"]
+    pairs, means = score(tries, classes)
+    pairs = add_distances(pairs, tries, real[real["split"] == images.attrs["split"]], classes)
+    means |= average(pairs.loc[pairs["source"] != pairs["target"], list(DISTANCES)])
     pairs.insert(2, "expected", pairs["source"].map(expected))
     pairs.insert(3, "found", pairs["source"].map(tries.attrs["found"]))
     write_text(cells, pairs.to_csv(index=False))
     write_json(averages, means)
-    for metric, path in (("translation_rate", translation_rate), ("conversion_rate", conversion_rate)):
-        write_text(path, matrix(pairs, images.attrs["classes"], metric).to_csv())
+    for metric, path in zip(MATRICES, out, strict=True):
+        write_text(path, matrix(pairs, classes, metric).to_csv())
 
 
 @stage

@@ -11,60 +11,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from quac.config.data import Checks, Data, Split, SplitMaker
-from quac.config.section import Positive, Probability, Section, key, section_of
+from quac.config.evaluation import Classifier, FurtherJudge, Judge, Selection
+from quac.config.section import Section, key, section_of
 from quac.config.training import Init, Loss, Model, Run, Solver
-
-KINDS = ("latent", "reference")
-BACKBONES = (
-    "small",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "densenet121",
-    "efficientnet_b0",
-    "mobilenet_v3_small",
-    "mobilenet_v3_large",
-    "regnet_y_400mf",
-    "convnext_tiny",
-)
-
-
-class Judge(Section):
-    """The classifier that judges generated images, and how often a query is tried."""
-
-    classifier_checkpoint: str | None = key(
-        None, "TorchScript classifier. Left out: a small one is trained on the training split."
-    )
-    scale: float = key(1.0, "The classifier is given `scale * x + shift`, x in the networks' range.")
-    shift: float = key(0.0, "See `scale`.")
-    do_nothing: bool | None = key(None, "QuAC's older spelling of scale 1 and shift 0.")
-    img_size: Positive | None = key(None, "Side, in pixels, of the classifier's input. Left out: `data.img_size`.")
-    val_batch_size: Positive = key(16, "Images per batch when converting and judging.")
-    num_outs_per_domain: Positive = key(10, "Tries per query image and target class.")
-    min_accuracy: Probability = key(0.8, "The workflow stops if the classifier's accuracy on validation is below.")
-
-
-class Classifier(Section):
-    """Training of the classifier, where none is given. It sees the training images changed as `data.augment` says."""
-
-    backbone: Literal[BACKBONES] = key(
-        "small", f"`small`: six convolutions; or a network of torchvision: {', '.join(BACKBONES[1:])}."
-    )
-    weights: str | None = key(
-        None, "File of a state_dict of torchvision's network, to begin with. Left out: random weights."
-    )
-    epochs: Positive = key(40, "Passes over the training split, at most.")
-    patience: Positive = key(
-        10,
-        "Epochs without a lower cross-entropy on validation after which the training ends, once the learning rate "
-        "falls (after 30 % of `epochs`). The epoch with the lowest is kept.",
-    )
-    batch_size: Annotated[int, Field(ge=2)] = key(64, "Images per step.")
-    lr: Annotated[float, Field(gt=0)] = key(2e-3, "Highest learning rate of the one-cycle schedule (Adam).")
-    width: Positive = key(32, "Channels of the first layer of `small`; they double twice.")
-    class_weights: Literal["none", "balanced"] = key(
-        "none", "`balanced`: in the loss, images count inversely to the number of images of their class."
-    )
 
 
 class Log(Section):
@@ -107,7 +56,13 @@ class Config(Section):
     model: Model = Model()
     solver: Solver
     validation_config: Judge = Judge()
+    judges: dict[Annotated[str, Field(pattern=r"^[\w-]+$")], str | FurtherJudge] = key(
+        {},
+        "Further classifiers, `{name: file}`, or `{name: {classifier_checkpoint, scale, shift, img_size, outputs, "
+        "classes}}`: each gives rates of its own, which show whether the networks convert or only please the first.",
+    )
     classifier: Classifier = Classifier()
+    selection: Selection = Selection()
     run: Run = Run()
     loss: Loss = Loss()
     init: Init = Init()

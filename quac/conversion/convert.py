@@ -1,5 +1,7 @@
 """Conversion of a whole split: every query into every other class, judged."""
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 import torch
@@ -11,30 +13,45 @@ from quac.errors import QuacError
 
 
 @torch.inference_mode()
-def convert(generator, judge, store, styles, settings, device, keep=None):
-    """Convert all images of a split into all other classes.
+def convert(generator, judge, store, styles, settings, device, keep=None, details=None, shard=(0, 1)):
+    """Convert the images of a split into all other classes.
 
     Args:
         generator: the averaged generator.
         judge: see `quac.classifier.judge.Judge`.
         store: the queries, of one size or of many.
         styles: {kind: LatentStyles or ReferenceStyles}.
-        settings: `tries` per query and target, `batch_size`, `data` (scale, shift).
+        settings: `tries` per query and target, `batch_size`, `data` (scale, shift), `seed`, and `max_per_class`, the
+            number of queries of a class at most, or None.
         keep: called with (kind, row of the store, target label, uint8 image) for the best try of each
             query and target: one that is called the target before one that is not, then that of the highest
             target probability, then the first.
+        details: Details, to measure more than the choice of a checkpoint needs.
+        shard: (i, n): only every n-th batch, from the i-th on. The n tables together are the whole one.
 
     Returns:
         DataFrame, one row per try: `query` (path), `digest`, `source`, `target`, `kind`, `try`, `style`
         (name of the latent, or path of the reference), `predicted`, `p_source`, `p_target`, `l1` (mean
-        absolute difference to the query in the networks' range), `best`.
+        absolute difference to the query in the networks' range), `query_predicted`, `query_p_source` and
+        `query_p_target` (what the judge says of the query), the columns of `details`, `best`, and `batch`, a number.
+        With `details` also a row for each query with its own class as the target and its own style (`own`).
     """
-    parts, bar = [], progress(total=len(store), what="converting", unit="query")
-    for label in range(len(store.classes)):
-        for rows in batches_of(store, store.rows_of(label), settings.batch_size):
-            parts += _convert_batch(generator, judge, store, styles, settings, device, keep, label, rows)
-            bar.update(len(rows))
+    batches = [
+        (number, label, rows)
+        for number, (label, rows) in enumerate(
+            (label, rows)
+            for label in range(len(store.classes))
+            for rows in batches_of(store, chosen_queries(store, label, settings), settings.batch_size)
+        )
+    ][shard[0] :: shard[1]]
+    parts, bar = [], progress(total=sum(len(rows) for *_, rows in batches), what="converting", unit="query")
+    for number, label, rows in batches:
+        part = _convert_batch(generator, judge, store, styles, settings, device, keep, details, label, rows)
+        parts.append(part.assign(batch=number))
+        bar.update(len(rows))
     bar.close()
+    if not parts:
+        raise QuacError(f"shard {shard[0] + 1} of {shard[1]} has no queries; lower conversion.shards")
     table = pd.concat(parts, ignore_index=True)
     if not np.isfinite(table[["p_source", "p_target", "l1"]].to_numpy()).all():
         raise QuacError("the networks of this checkpoint, or the classifier, give NaN or infinity: it cannot be scored")
@@ -44,53 +61,80 @@ def convert(generator, judge, store, styles, settings, device, keep=None):
     return table
 
 
-def _convert_batch(generator, judge, store, styles, settings, device, keep, source, rows):
+def chosen_queries(store, label, settings):
+    """Rows of the queries of a class: all, or `settings.max_per_class` of them, drawn by the seed and their digests."""
+    rows = store.rows_of(label)
+    if settings.max_per_class is None or len(rows) <= settings.max_per_class:
+        return rows
+    draws = [hashlib.sha256(f"{settings.seed}\0{store.digests[row]}".encode()).digest() for row in rows]
+    return np.sort(rows[sorted(range(len(rows)), key=lambda i: (draws[i], i))[: settings.max_per_class]])
+
+
+def _convert_batch(generator, judge, store, styles, settings, device, keep, details, source, rows):
     """All kinds, targets and tries of one batch of queries of one class; numbers are copied from the device once."""
     all_rows = padded(rows, store.batch_size(rows[0], settings.batch_size))
     digests = store.digests[all_rows]
     x = load(store, all_rows, device, settings.data.scale, settings.data.shift)
-    features = generator.features(x)
-    tries, numbers, best_images = [], [], []
+    features, of_query = generator.features(x), judge(x)
+    own = details.own_style(x, source) if details else None
+    tries, measured, best_images = [], [], []
     for kind, kind_styles in styles.items():
         for target in range(len(store.classes)):
-            if target == source:
+            if target != source:
+                drawn = (kind_styles.draw(digests, target, number) for number in range(settings.tries))
+            elif details:
+                drawn = [(own, ["own"] * len(x))]
+            else:
                 continue
-            best, best_image = torch.full((len(x),), -2.0, device=device), x
-            for number in range(settings.tries):
-                style, names = kind_styles.draw(digests, target, number)
+            best, best_image, images = torch.full((len(x),), -2.0, device=device), x, []
+            for number, (style, names) in enumerate(drawn):
                 image = generator.render(features, style)
-                p = judge(image)
-                tries.append((kind, target, number, names[: len(rows)]))
-                l1 = (image - x).abs().mean((1, 2, 3))
-                numbers.append(torch.stack([p.argmax(1).to(p.dtype), p[:, source], p[:, target], l1]))
-                rank = p[:, target] - (p.argmax(1) != target).to(p.dtype)  # any hit before any miss
+                logits = judge.logits(image)
+                p, called = logits.softmax(1), logits.argmax(1)
+                tries.append(
+                    {"target": store.classes[target], "kind": kind, "try": number, "style": names[: len(rows)]}
+                )
+                measured.append(
+                    {
+                        "predicted": called,
+                        "p_source": p[:, source],
+                        "p_target": p[:, target],
+                        "l1": (image - x).abs().mean((1, 2, 3)),
+                        "query_predicted": of_query.argmax(1),
+                        "query_p_source": of_query[:, source],
+                        "query_p_target": of_query[:, target],
+                    }
+                )
+                rank = p[:, target] - (called != target).to(p.dtype)  # any hit before any miss
                 better = rank > best
                 best = torch.where(better, rank, best)
                 best_image = torch.where(better[:, None, None, None], image, best_image)
-            best_images.append((kind, target, best_image))
+                if details:
+                    measured[-1] |= details.of(image, x, own, logits, target)
+                    images.append(image)
+            if details:
+                for row, apart in zip(measured[-len(images) :], details.apart(images), strict=True):
+                    row["diversity"] = apart
+            if target != source:
+                best_images.append((kind, target, best_image))
     if keep:
         for kind, target, images in best_images:
             pixels = to_uint8(images, settings.data.scale, settings.data.shift).cpu().numpy()
             for row, image in zip(rows, pixels, strict=False):
                 keep(kind, row, target, image)
-    numbers = torch.stack(numbers).cpu().numpy()[:, :, : len(rows)]
-    return [_table(store, source, rows, *one, *values) for one, values in zip(tries, numbers, strict=True)]
+    names = list(measured[0])
+    numbers = torch.stack([torch.stack([row[name].float() for name in names]) for row in measured])
+    numbers = numbers.cpu().numpy()[:, :, : len(rows)]
+    tables = [_table(store, source, rows, one, names, values) for one, values in zip(tries, numbers, strict=True)]
+    return pd.concat(tables, ignore_index=True)
 
 
-def _table(store, source, rows, kind, target, number, names, predicted, p_source, p_target, l1):
+def _table(store, source, rows, one, names, values):
+    """The rows of one try of a batch."""
     classes = np.array(store.classes, dtype=object)
-    return pd.DataFrame(
-        {
-            "query": store.paths[rows],
-            "digest": store.digests[rows],
-            "source": store.classes[source],
-            "target": store.classes[target],
-            "kind": kind,
-            "try": number,
-            "style": names,
-            "predicted": classes[predicted.astype(int)],
-            "p_source": p_source,
-            "p_target": p_target,
-            "l1": l1,
-        }
-    )
+    columns = {
+        name: classes[column.astype(int)] if "predicted" in name else column
+        for name, column in zip(names, values, strict=True)
+    }
+    about = {"query": store.paths[rows], "digest": store.digests[rows], "source": store.classes[source]}
+    return pd.DataFrame({**about, **one, **columns})

@@ -2,12 +2,8 @@
 
 import pandas as pd
 
+from quac.conversion.metrics import RATES
 from quac.conversion.scores import require_complete, score
-
-RULE = (
-    "highest average conversion rate on validation, mean of both kinds; ties by the average translation rate, "
-    "then by the smaller distance to the query (l1), then by the earlier step"
-)
 
 
 def score_checkpoints(tables, index):
@@ -30,27 +26,62 @@ def score_checkpoints(tables, index):
     return pd.DataFrame(rows).sort_values(["step", "kind"], ignore_index=True)
 
 
-def select(scores):
-    """Choose a step by RULE.
+def select(scores, selection):
+    """Choose a step.
 
     Args:
         scores: see `score_checkpoints`.
+        selection: a config's section: `metric`, `kind`, `rule`.
 
     Returns:
-        dict of `step`, `checkpoint`, and `why`: a sentence with the numbers that decided.
+        dict of `step`, `checkpoint`, `rule` (a sentence), and `why`: a sentence with the numbers that decided.
     """
-    means = scores.groupby(["step", "checkpoint"])[["conversion_rate", "translation_rate", "l1"]].mean()
-    means = means.round(12).reset_index()  # equal counts give equal rates, in whatever order they were added up
-    order = means.sort_values(
-        ["conversion_rate", "translation_rate", "l1", "step"], ascending=[False, False, True, True]
+    counted = scores if selection.kind == "mean" else scores[scores["kind"] == selection.kind]
+    groups = counted.groupby(["step", "checkpoint"])
+    means = groups[[*RATES, "l1"]].mean()
+    # The standard error of a mean of kinds, as if they were independent: of the same queries they are not quite.
+    errors = groups[[f"{rate}_standard_error" for rate in RATES]].agg(lambda e: (e**2).sum() ** 0.5 / len(e))
+    means = means.join(errors).round(12).reset_index()  # equal counts give equal rates, in whatever order added up
+    choose = _within_one_standard_error if selection.rule == "one_se" else _best
+    best, rule, why = choose(means, selection.metric)
+    kind = "mean of both kinds" if selection.kind == "mean" else f"{selection.kind} styles"
+    return {"step": int(best.step), "checkpoint": best.checkpoint, "rule": rule.format(kind=kind), "why": why}
+
+
+def _best(means, metric):
+    second = next(rate for rate in RATES if rate != metric)
+    name, other = metric.replace("_", " "), second.replace("_", " ")
+    rule = (
+        f"highest average {name} on validation, {{kind}}; ties by the average {other}, "
+        "then by the smaller distance to the query (l1), then by the earlier step"
     )
+    order = means.sort_values([metric, second, "l1", "step"], ascending=[False, False, True, True])
     best = order.iloc[0]
-    why = f"its conversion rate, {best.conversion_rate:.4f}, is the highest of {len(order)} checkpoint(s)"
-    tied = order[order["conversion_rate"] == best.conversion_rate]
+    why = f"its {name}, {best[metric]:.4f}, is the highest of {len(order)} checkpoint(s)"
+    tied = order[order[metric] == best[metric]]
     if len(tied) > 1:
-        why = f"{len(tied)} of {len(order)} checkpoints share the highest conversion rate, {best.conversion_rate:.4f}"
-        why += f"; its translation rate, {best.translation_rate:.4f}, is the highest of these"
-        tied = tied[tied["translation_rate"] == best.translation_rate]
+        why = f"{len(tied)} of {len(order)} checkpoints share the highest {name}, {best[metric]:.4f}"
+        why += f"; its {other}, {best[second]:.4f}, is the highest of these"
+        tied = tied[tied[second] == best[second]]
         if len(tied) > 1:
             why += f", shared by {len(tied)}; of those it is the nearest to the queries (l1 {best.l1:.4f})"
-    return {"step": int(best.step), "checkpoint": best.checkpoint, "why": why}
+    return best, rule, why
+
+
+def _within_one_standard_error(means, metric):
+    rule = (
+        "of the checkpoints within one standard error of the best in both average rates on validation, {kind}, the one "
+        "nearest to the queries (l1), then the earlier step"
+    )
+    near = pd.Series(True, index=means.index)
+    for rate in RATES:
+        top = means.loc[means[rate].idxmax()]
+        near &= means[rate] >= top[rate] - top[f"{rate}_standard_error"]
+    if not near.any():  # the best in one rate is far from the best in the other
+        best, _, why = _best(means, metric)
+        return best, rule, f"none is within one standard error in both rates; {why}"
+    best = means[near].sort_values(["l1", "step"]).iloc[0]
+    why = (
+        f"of the {near.sum()} of {len(means)} checkpoints within one standard error of the best, it is the nearest to "
+    )
+    return best, rule, why + f"the queries (l1 {best.l1:.4f})"

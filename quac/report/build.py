@@ -6,10 +6,11 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from quac.config import KINDS, Config
+from quac.config import Config
 from quac.config.data import SEVERITIES
+from quac.config.evaluation import KINDS
 from quac.config.training import Loss
-from quac.conversion.scores import METRICS
+from quac.conversion.metrics import RATES
 from quac.data.store import Store
 from quac.errors import QuacError
 from quac.files import digest_of, read_json
@@ -87,14 +88,14 @@ def collect(inputs):
         "selection": {
             **{name: selected[name] for name in ("step", "split", "rule", "why")},
             "digest": markers[-1]["checkpoints"][str(selected["step"])]["sha256"],
-            "scores": pd.read_csv(inputs["score_table"]).to_dict("records"),
+            "scores": _rows(inputs["score_table"]),
         },
         "matrices": [
             {
                 "split": split,
                 "kind": kind,
                 "averages": read_json(files["averages"][split, kind]),
-                "cells": _cells(files["cells"][split, kind]),
+                "cells": _rows(files["cells"][split, kind]),
             }
             for split, kind in evaluated
         ],
@@ -137,7 +138,7 @@ def render(facts, pictures):
         pair.append({**entry, "query_picture": query, "generated_picture": generated})
     return environment.get_template("report.html").render(
         **facts,
-        metrics=METRICS,
+        metrics=RATES,
         severities=SEVERITIES,
         cell_of=cells,
         gallery_of=gallery,
@@ -148,9 +149,11 @@ def render(facts, pictures):
     )
 
 
-def _cells(path):
-    """Rows of a table of cells; a class may be called `NA` or `1`."""
-    return pd.read_csv(path, dtype={"source": str, "target": str}, keep_default_na=False).to_dict("records")
+def _rows(path):
+    """Rows of a CSV file, an empty place as None; a class may be called `NA` or `1`."""
+    names = ("source", "target")
+    table = pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=[""])
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def _history(path):

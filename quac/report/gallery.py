@@ -49,7 +49,7 @@ def choose_entries(tables, classes, examples):
     for kind, table in tables.items():
         best = table[table["best"]].sort_values("query")
         for source in classes:
-            for target in classes:
+            for target in (name for name in classes if name != source):
                 pair = best[(best["source"] == source) & (best["target"] == target)]
                 hits = pair[pair["predicted"] == target]
                 # Where no try was called the target, the best try was not either.

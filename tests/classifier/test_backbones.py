@@ -7,7 +7,7 @@ from torch import nn
 from torchvision.models import get_model
 
 from quac.classifier.backbones import SmallClassifier, build_backbone
-from quac.config import BACKBONES
+from quac.config.evaluation import BACKBONES
 from quac.errors import QuacError
 
 

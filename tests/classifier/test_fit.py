@@ -3,10 +3,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from builders import make_store
+from builders import judging, make_store
 
+from quac.classifier.accuracy import accuracy_report, judge_store
 from quac.classifier.fit import fit_classifier, save_torchscript
-from quac.classifier.judge import Judge, accuracy_report, judge_store
+from quac.classifier.judge import Judge
 from quac.errors import QuacError
 
 CPU = torch.device("cpu")
@@ -17,7 +18,7 @@ def settings(channels=1, img_size=24, augment=None, **options):
     chances = {"hflip": 0.0, "vflip": 0.0, "rot90": 0.0, "crop_probability": 0.0}
     return SimpleNamespace(
         classifier=SimpleNamespace(**{**fitting, "class_weights": "none", **options}),
-        judge=SimpleNamespace(scale=0.5, shift=0.5, img_size=img_size),
+        judge=judging(0.5, 0.5, img_size),
         data=SimpleNamespace(scale=2.0, shift=-1.0, augment=SimpleNamespace(**{**chances, **(augment or {})})),
         model=SimpleNamespace(img_size=32, input_dim=channels),
         seed=0,
@@ -49,8 +50,8 @@ def equal(one, two):
 def judged(network, store, chosen, path):
     save_torchscript(network, path)
     judge = Judge(path, chosen.judge, chosen.model, store.classes, CPU)
-    probabilities = judge_store(judge, store, chosen.data, 16, CPU)
-    return accuracy_report(probabilities, store.labels, store.classes)["accuracy"], probabilities
+    logits = judge_store(judge, store, chosen.data, 16, CPU)
+    return accuracy_report(logits, store.labels, store.classes)["accuracy"], torch.from_numpy(logits).softmax(1).numpy()
 
 
 def test_it_learns_to_tell_classes_and_is_torchscript(stores, tmp_path):

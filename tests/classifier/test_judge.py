@@ -1,24 +1,26 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
-from builders import Brightness, make_store, save_classifier
+from builders import Brightness, judging, save_classifier
 from torch import nn
 
-from quac.classifier.judge import Judge, accuracy_report, judge_store, require_accuracy
+from quac.classifier.judge import Judge
+from quac.config.training import Model
 from quac.errors import QuacError
 
 CPU = torch.device("cpu")
-MODEL = SimpleNamespace(img_size=32, input_dim=1)
 
 
-def settings(scale=1.0, shift=0.0, img_size=32):
-    return SimpleNamespace(scale=scale, shift=shift, img_size=img_size)
+def load(path, classes=("dark", "bright"), channels=1, device=CPU, order=None, **options):
+    return Judge(path, judging(classes=order, **options), Model(img_size=32, input_dim=channels), list(classes), device)
 
 
-def load(path, classes=("dark", "bright"), model=MODEL, **options):
-    return Judge(path, settings(**options), model, list(classes), CPU)
+def export(path, module, channels=1, size=32, dynamic=True):
+    """Save as `torch.export` does."""
+    shapes = ({0: torch.export.Dim("batch")},) if dynamic else None
+    program = torch.export.export(module.eval(), (torch.zeros(3, channels, size, size),), dynamic_shapes=shapes)
+    torch.export.save(program, path)
+    return path
 
 
 class Fixed(nn.Module):
@@ -41,6 +43,16 @@ def test_logits_become_probabilities_and_probabilities_stay(tmp_path):
     torch.testing.assert_close(judge(images), torch.tensor([[0.25, 0.75]]).expand(3, 2))
 
 
+def test_what_the_outputs_are_may_be_told(tmp_path):
+    path = save_classifier(tmp_path / "c.pt", Fixed([0.25, 0.75]))
+    judge = load(path, outputs="logits")
+    torch.testing.assert_close(judge(torch.zeros(1, 1, 32, 32))[0], torch.tensor([0.25, 0.75]).softmax(0))
+    path = save_classifier(tmp_path / "d.pt", Fixed([0.5, 1.5]))  # unnormalised
+    torch.testing.assert_close(
+        load(path, outputs="probabilities")(torch.zeros(1, 1, 32, 32))[0], torch.tensor([0.25, 0.75])
+    )
+
+
 def test_the_classifier_gets_its_own_range(tmp_path):
     path = save_classifier(tmp_path / "c.pt", Brightness())
     image = torch.full((1, 1, 32, 32), 0.5)
@@ -48,6 +60,34 @@ def test_the_classifier_gets_its_own_range(tmp_path):
         level = 0.5 * scale + shift
         expected = torch.tensor([[-level, level]]).softmax(1)
         torch.testing.assert_close(load(path, scale=scale, shift=shift)(image), expected)
+
+
+class Channels(nn.Module):
+    """Its logits are the means of red and blue; takes colour only."""
+
+    def forward(self, x):
+        means = x.reshape(x.shape[0], 3, -1).mean(2)
+        return means[:, ::2]
+
+
+def test_a_range_for_each_channel(tmp_path):
+    path = save_classifier(tmp_path / "c.pt", Channels())
+    judge = load(path, channels=3, scale=[1.0, 2.0, 4.0], shift=[0.5, 0.0, -0.5])
+    logits = judge.logits(torch.full((1, 3, 32, 32), 0.5))
+    torch.testing.assert_close(logits, torch.tensor([[1.0, 1.5]]))
+    with pytest.raises(QuacError, match=r"has 2 numbers, but .* takes 3 channel"):
+        load(path, channels=3, scale=[1.0, 2.0])
+
+
+def test_grey_images_are_shown_to_a_classifier_of_colour_and_the_reverse(tmp_path):
+    judge = load(save_classifier(tmp_path / "c.pt", Channels()))
+    assert judge.channels == 3
+    torch.testing.assert_close(judge.logits(torch.full((2, 1, 32, 32), 0.5)), torch.full((2, 2), 0.5))
+    grey = nn.Sequential(nn.Conv2d(1, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    judge = load(save_classifier(tmp_path / "d.pt", grey), channels=3)
+    image = torch.tensor([0.1, 0.2, 0.3])[None, :, None, None].expand(1, 3, 32, 32)
+    luma = torch.full((1, 1, 32, 32), 0.299 * 0.1 + 0.587 * 0.2 + 0.114 * 0.3)
+    torch.testing.assert_close(judge.logits(image), grey(luma))
 
 
 class Side(nn.Module):
@@ -68,15 +108,45 @@ def test_the_classifier_gets_its_own_size(tmp_path):
         load(path)
 
 
-def test_another_number_of_classes_is_named(tmp_path):
-    path = save_classifier(tmp_path / "c.pt", Fixed([0.0, 1.0, 2.0]))
-    with pytest.raises(QuacError, match=r"2 classes \(dark, bright\): expected \(4, 2\)"):
+def test_an_exported_classifier_is_the_scripted_one(tmp_path):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    images = torch.rand(5, 1, 32, 32, requires_grad=True)
+    scripted = load(save_classifier(tmp_path / "c.pt", module))(images)
+    exported = load(export(tmp_path / "named as it may be", module))(images)
+    torch.testing.assert_close(exported, scripted)
+    exported[:, 0].sum().backward()
+    assert images.grad.abs().sum() > 0
+
+
+@pytest.mark.gpu
+def test_a_classifier_that_was_exported_on_a_gpu_is_read_on_a_cpu_and_the_reverse(tmp_path):
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    path = export(tmp_path / "cpu.pt2", module)
+    gpu = torch.device("cuda")
+    assert load(path, device=gpu)(torch.zeros(2, 1, 32, 32, device=gpu)).device.type == "cuda"
+    program = torch.export.export(module.cuda().eval(), (torch.zeros(3, 1, 32, 32, device=gpu),))
+    torch.export.save(program, tmp_path / "gpu.pt2")
+    with pytest.raises(QuacError, match="batches of any size"):
+        load(tmp_path / "gpu.pt2")
+
+
+def test_an_exported_classifier_for_one_batch_size_is_named(tmp_path):
+    path = export(tmp_path / "c.pt2", nn.Sequential(nn.Flatten(), nn.Linear(1024, 2)), dynamic=False)
+    with pytest.raises(QuacError, match=r"does not accept images of 1 x 32 x 32 .*export it for batches of any size"):
         load(path)
 
 
-def test_other_channels_are_named(tmp_path):
-    path = save_classifier(tmp_path / "c.pt", nn.Sequential(nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
-    with pytest.raises(QuacError, match=r"or data\.grayscale to its channels"):
+def test_another_order_of_the_classes(tmp_path):
+    judge = load(save_classifier(tmp_path / "c.pt", Fixed([0.0, 1.0, 2.0])), "abc", order=["c", "a", "b"])
+    torch.testing.assert_close(judge.logits(torch.zeros(1, 1, 32, 32)), torch.tensor([[1.0, 2.0, 0.0]]))
+    with pytest.raises(QuacError, match=r"said to be c, a, but the data has a, b, c"):
+        load(tmp_path / "c.pt", "abc", order=["c", "a"])
+
+
+def test_another_number_of_classes_is_named(tmp_path):
+    path = save_classifier(tmp_path / "c.pt", Fixed([0.0, 1.0, 2.0]))
+    with pytest.raises(QuacError, match=r"2 classes \(dark, bright\): expected \(4, 2\)"):
         load(path)
 
 
@@ -92,50 +162,28 @@ def test_outputs_that_are_no_tensor_are_named(tmp_path):
 
 def test_another_precision_is_named(tmp_path):
     path = save_classifier(tmp_path / "c.pt", nn.Sequential(nn.Flatten(), nn.Linear(1024, 2)).double())
-    with pytest.raises(QuacError, match="or save it in float32"):
+    with pytest.raises(QuacError, match="save it in float32"):
         load(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no classifier"])
-def test_a_file_that_is_no_torchscript_is_named(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"no classifier", b"PK\x05\x06" + bytes(18)])
+def test_a_file_that_is_no_classifier_is_named(tmp_path, content):
     (tmp_path / "c.pt").write_bytes(content)
-    with pytest.raises(QuacError, match=r"c\.pt: cannot be loaded as TorchScript"):
+    with pytest.raises(QuacError, match=r"c\.pt: cannot be loaded as TorchScript or as an exported program"):
         load(tmp_path / "c.pt")
 
 
-def test_a_state_dict_is_no_torchscript(tmp_path):
+def test_a_state_dict_is_no_classifier(tmp_path):
     torch.save(Side().state_dict(), tmp_path / "c.pt")
     with pytest.raises(QuacError, match=r"save it with torch\.jit\.script"):
         load(tmp_path / "c.pt")
 
 
-def test_every_image_is_judged_once_whatever_the_batch_size(tmp_path):
-    store = make_store(tmp_path, {"across": 5, "along": 2})
-    judge = load(save_classifier(tmp_path / "c.pt", Brightness()))
-    data = SimpleNamespace(scale=2.0, shift=-1.0)
-    tables = [judge_store(judge, store, data, size, CPU) for size in (1, 3, 7, 50)]
-    levels = store.flat.reshape(7, -1).mean(1) / 255 * 2 - 1
-    for table in tables:
-        assert table.shape == (7, 2)
-        np.testing.assert_allclose(table[:, 1], 1 / (1 + np.exp(-2 * levels)), atol=1e-5)
-
-
-def test_accuracy_by_hand():
-    probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]])
-    report = accuracy_report(probabilities, np.array([0, 0, 1, 0]), ["a", "b"])
-    assert report == {
-        "images": 4,
-        "accuracy": 0.5,
-        "accuracy_per_class": {"a": pytest.approx(1 / 3), "b": 1.0},
-        "confusion": [[1, 2], [0, 1]],
-    }
-
-
-def test_a_weak_classifier_stops_the_workflow():
-    report = {"accuracy": 0.34, "images": 50}
-    require_accuracy(report, 0.34, "c.pt")
-    with pytest.raises(QuacError, match=r"c\.pt: calls 34\.0% of 50 real validation images right, less than"):
-        require_accuracy(report, 0.8, "c.pt")
+def test_a_truncated_exported_program_is_named(tmp_path):
+    path = export(tmp_path / "c.pt2", Brightness())
+    path.write_bytes(path.read_bytes().replace(b'"graph_module"', b'"graph_mo____"'))
+    with pytest.raises(QuacError, match=r"c\.pt2: cannot be loaded"):
+        load(path)
 
 
 def test_gradients_go_through_to_the_images_alone(tmp_path):
@@ -145,3 +193,10 @@ def test_gradients_go_through_to_the_images_alone(tmp_path):
     judge(images)[:, 1].log().mean().backward()
     assert images.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in judge.module.parameters())
+
+
+def test_the_judge_does_not_change_what_it_is_shown(tmp_path):
+    image = torch.rand(2, 1, 32, 32)
+    before = image.clone()
+    load(save_classifier(tmp_path / "c.pt", Brightness()), scale=3.0)(image)
+    np.testing.assert_array_equal(image, before)

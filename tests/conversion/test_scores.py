@@ -37,6 +37,7 @@ def table(case=CASE, shuffle=0):
             "query": f"{s}/{n}.png",
             "try": i,
             "predicted": called,
+            "query_predicted": s,
             "l1": 0.1 * n,
             "kind": "latent",
         }
@@ -45,7 +46,7 @@ def table(case=CASE, shuffle=0):
         for i, called in enumerate(tries)
     ]
     frame = pd.DataFrame(rows).sample(frac=1, random_state=shuffle).reset_index(drop=True)
-    frame.attrs = {"tries": 3}
+    frame.attrs = {"tries": 3, "max_per_class": None}
     return frame
 
 
@@ -144,6 +145,65 @@ def test_a_full_table_is_complete():
 )
 def test_a_dropped_or_doubled_row_is_noticed(spoil, said):
     spoiled = spoil(table())
-    spoiled.attrs = {"tries": 3}
+    spoiled.attrs = {"tries": 3, "max_per_class": None}
     with pytest.raises(QuacError, match=rf"t\.parquet: .*{said}"):
         require_complete(spoiled, index(), "t.parquet")
+
+
+def test_queries_that_the_judge_calls_right_to_begin_with_have_rates_of_their_own():
+    case = {("a", "b"): ["bb", "ab", "aa", "aa"], ("b", "a"): ["aa"]}
+    tries = table(case)
+    wrong = (tries["source"] == "a") & tries["query"].isin(["a/0.png", "a/3.png"])
+    tries.loc[wrong, "query_predicted"] = "b"
+    cells, averages = score(tries, ["a", "b"])
+    cell = cells.iloc[0]
+    assert (cell["translation_rate"], cell["conversion_rate"]) == (3 / 8, 0.5)
+    assert (cell["right"], cell["translation_rate_right"], cell["conversion_rate_right"]) == (2, 0.25, 0.5)
+    assert averages["translation_rate_right"] == (0.25 + 1) / 2
+
+
+def test_of_a_class_that_is_never_right_there_is_no_such_rate():
+    tries = table({("a", "b"): ["bb"], ("b", "a"): ["aa"]}).assign(query_predicted="b")
+    cells, averages = score(tries, ["a", "b"])
+    assert np.isnan(cells["translation_rate_right"].iloc[0])
+    assert averages["translation_rate_right"] == 1
+    assert score(tries.assign(query_predicted="c"), ["a", "b"])[1]["translation_rate_right"] is None
+
+
+def test_each_further_judge_has_rates_of_its_own():
+    tries = table({("a", "b"): ["bb", "aa"], ("b", "a"): ["aa", "aa"]})
+    cells, averages = score(tries.assign(predicted_strict="a"), ["a", "b"])
+    assert cells["translation_rate"].tolist() == [0.5, 1]
+    assert cells["translation_rate_strict"].tolist() == [0, 1]
+    assert cells["conversion_rate_strict"].tolist() == [0, 1]
+    assert averages["conversion_rate_strict"] == 0.5
+
+
+def test_the_diagonal_has_cells_and_no_part_in_the_averages():
+    case = {("a", "b"): ["bbb"], ("b", "a"): ["aaa"], ("a", "a"): ["b"], ("b", "b"): ["b"]}
+    cells, averages = score(table(case), ["a", "b"])
+    rates = matrix(cells, ["a", "b"], "translation_rate")
+    assert rates.to_numpy().tolist() == [[0, 1], [1, 1]]
+    assert averages["translation_rate"] == 1
+    assert averages["tries"] == 6
+    assert averages["queries"] == 2
+    assert averages["translation_rate_low"] > 0.3
+    require_complete(table(case), index((("a", 1), ("b", 1))), "t.parquet")
+    with pytest.raises(QuacError, match="b to b scores 0 queries"):
+        require_complete(table({p: t for p, t in case.items() if p != ("b", "b")}), index((("a", 1), ("b", 1))), "t")
+
+
+def test_the_standard_error_is_that_of_the_mean_over_queries():
+    called = np.random.default_rng(0).random(400) < 0.3
+    case = {("a", "b"): ["b" if hit else "a" for hit in called], ("b", "a"): ["b"] * 400}
+    _, averages = score(table(case), ["a", "b"])
+    one = np.sqrt(called.mean() * (1 - called.mean()) / 400)
+    assert averages["conversion_rate_standard_error"] == pytest.approx(one / 2, rel=0.1)  # a mean of two pairs
+
+
+def test_a_capped_table_is_complete():
+    tries = table()
+    tries.attrs["max_per_class"] = 4
+    assert require_complete(tries, index((("a", 9), ("b", 2), ("c", 1))), "t") == {"a": 4, "b": 2, "c": 1}
+    with pytest.raises(QuacError, match="scores 2 queries, but 4 are expected"):
+        require_complete(tries, index((("a", 9), ("b", 9), ("c", 1))), "t")

@@ -32,9 +32,11 @@ rule check_classifier:
         stores=every_split(".store"),
         indexes=every_split(".parquet"),
         classifier=classifier_file,
+        judges=further_judges,
         key=key_of("check"),
     output:
-        "{judge}/check.json",
+        check="{judge}/check.json",
+        table="{judge}/judged.parquet",
     log:
         "{judge}/logs/check.log",
     threads: network_threads
@@ -45,7 +47,9 @@ rule check_classifier:
     params:
         stores=repeated("--store", "stores"),
         indexes=repeated("--index", "indexes"),
+        judges=repeated("--judge", "judges"),
         options=computing,
     shell:
-        "quac check-classifier --key {input.key:q} --classifier {input.classifier:q}"
-        " {params.stores:q} {params.indexes:q} --out {output:q} {params.options} --log-file {log:q}"
+        "quac check-classifier --key {input.key:q} --classifier {input.classifier:q} {params.judges:q}"
+        " {params.stores:q} {params.indexes:q} --out {output.check:q} --table {output.table:q}"
+        " {params.options} --log-file {log:q}"

@@ -8,7 +8,8 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile, is_flagged
 
-from quac.config import KINDS
+from quac.config.evaluation import KINDS
+from quac.conversion.metrics import MATRICES
 from quac.errors import QuacError
 from quac.resolve import resolve
 from quac.stargan.weights import is_used

@@ -6,6 +6,7 @@ rule convert:
                 {
                     "selected": in_run("selection/selected.json"),
                     "classifier": classifier_file,
+                    "judges": further_judges,
                     "store": in_data("{split}.store"),
                     "index": in_data("{split}.parquet"),
                     "reference_store": references(".store"),
@@ -28,9 +29,11 @@ rule convert:
         mem_mb=8000,
         runtime=480,
     params:
+        judges=repeated("--judge", "judges"),
         options=computing,
     shell:
         "quac convert --key {input.key:q} --selected {input.selected:q} --classifier {input.classifier:q}"
+        " --detailed {params.judges:q}"
         " --store {input.store:q} --index {input.index:q}"
         " --reference-store {input.reference_store:q} --reference-index {input.reference_index:q}"
         " --kind {wildcards.kind} --out {output.table:q} --images {output.images:q} {params.options} --log-file {log:q}"
@@ -40,14 +43,15 @@ rule matrices:
     input:
         table="{root}/conversion/{split}/{kind}.parquet",
         index=in_data("{split}.parquet"),
+        judged=in_run("classifier/judged.parquet"),
     output:
-        translation_rate="{root}/evaluation/{split}/{kind}_translation_rate.csv",
-        conversion_rate="{root}/evaluation/{split}/{kind}_conversion_rate.csv",
+        matrices=expand("{{root}}/evaluation/{{split}}/{{kind}}_{metric}.csv", metric=MATRICES),
         cells="{root}/evaluation/{split}/{kind}_cells.csv",
         averages="{root}/evaluation/{split}/{kind}_averages.json",
     log:
         "{root}/logs/matrices_{split}_{kind}.log",
+    params:
+        matrices=lambda wc, output: [word for path in output.matrices for word in ("--out", path)],
     shell:
-        "quac matrices --table {input.table:q} --index {input.index:q}"
-        " --translation-rate {output.translation_rate:q} --conversion-rate {output.conversion_rate:q}"
+        "quac matrices --table {input.table:q} --index {input.index:q} --judged {input.judged:q} {params.matrices:q}"
         " --cells {output.cells:q} --averages {output.averages:q} --log-file {log:q}"

@@ -80,9 +80,20 @@ def outside_digests(root, run, stage):
         return training_digests(run, root)
     if name == "classifier" and run.classifier.weights:
         return {"weights": weights_digest(run)}
-    if name in ("check", "conversion") and run.validation_config.classifier_checkpoint:
-        return {"classifier": classifier_digest(run, root)}
+    if name in ("check", "score", "conversion"):
+        return judge_digests(root, run, further=name != "score")
     return {}
+
+
+def judge_digests(root, run, further):
+    found = {"classifier": classifier_digest(run, root)} if run.validation_config.classifier_checkpoint else {}
+    if further and run.judges:
+        found["judges"] = {}
+        for name, judge in run.judges.items():
+            if not os.path.isfile(judge.classifier_checkpoint):
+                raise QuacError(f"judges.{name}: {judge.classifier_checkpoint} is no file; correct the path")
+            found["judges"][name] = cached_digest(judge.classifier_checkpoint, DIGEST_CACHE)
+    return found
 
 
 def key_content(root, run, stage):
@@ -96,7 +107,7 @@ def stages_of(root, run):
     return [
         *(["split"] if run.split else []),
         *(f"{stage}_{split}" for stage in ("index", "store") for split in splits),
-        *("checks", "check", "train", "select"),
+        *("checks", "check", "train", "score", "select"),
         *(f"schedule_{end:06d}" for end in SEGMENTS[root]),
         *(f"conversion_{split}" for split in evaluated),
         *([] if run.validation_config.classifier_checkpoint else ["classifier"]),

@@ -43,6 +43,11 @@ def classifier_weights(wc):
     return ancient(given) if given else []
 
 
+def further_judges(wc):
+    """Classifiers that judge too; their content is in the keys."""
+    return [ancient(judge.classifier_checkpoint) for judge in run_of(wc).judges.values()]
+
+
 def classifier_record(wc):
     given = run_of(wc).validation_config.classifier_checkpoint
     return [] if given else [f"{root_of(wc)}/classifier/fit.json"]

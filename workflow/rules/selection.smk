@@ -10,7 +10,7 @@ rule score_checkpoint:
                     "index": in_data("validation.parquet"),
                     "reference_store": references(".store"),
                     "reference_index": references(".parquet"),
-                    "key": key_of("conversion_validation"),
+                    "key": key_of("score"),
                 },
                 gates=[in_run("classifier/check.json")],
             )

@@ -1,0 +1,46 @@
+"""A classifier's file -> a module, whichever of torch's two formats it has."""
+
+import logging
+import warnings
+import zipfile
+from pathlib import Path
+
+import torch
+from torch.export.passes import move_to_device_pass
+
+from quac.errors import QuacError
+
+
+def load_classifier(path, device):
+    """A classifier saved as TorchScript or by `torch.export.save`, on a CPU or a GPU; frozen, for evaluation.
+
+    Both formats hold code: load files of people you trust. Raises QuacError where the file is neither.
+    """
+    if not Path(path).is_file():
+        raise QuacError(f"{path}: does not exist; correct the path")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch.jit is deprecated, and what QuAC's users have
+            module = _exported(path, device) if _is_exported(path) else torch.jit.load(path, map_location=device).eval()
+    except Exception as error:  # of either loader: many kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise QuacError(
+            f"{path}: cannot be loaded as TorchScript or as an exported program ({reason}); save it with "
+            "torch.jit.script(model).save(...) or torch.export.save(...), see docs/classifier.md"
+        ) from None
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    return module
+
+
+def _is_exported(path):
+    return zipfile.is_zipfile(path) and any(
+        name.endswith("archive_format") for name in zipfile.ZipFile(path).namelist()
+    )
+
+
+def _exported(path, device):
+    logging.getLogger("torch.export").setLevel(logging.CRITICAL)  # what is wrong is said once, by us
+    with open(path, "rb") as file:  # by its content: a name that does not end in .pt2 is refused
+        program = torch.export.load(file)
+    return move_to_device_pass(program, str(device)).module()
