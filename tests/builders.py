@@ -1,5 +1,6 @@
 """Builders that several tests use: tiny images, tiny networks, and runs of the workflow on them."""
 
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from quac.data.index import build_index
 from quac.data.sources import list_source
 from quac.data.store import Store, build_store
 from quac.resolve import resolve
+from quac.settings import as_dict, stage_settings
 from quac.tables import read_table, write_table
 
 ROOT = Path(__file__).parent.parent
@@ -106,9 +108,10 @@ def tiny_config(**sections):
 
 def training_settings(config):
     """The part of a config that a training depends on, as `quac train` reads it from its key file."""
-    return SimpleNamespace(
-        **{name: getattr(config, name) for name in ("data", "model", "loss", "solver", "init")}, seed=config.run.seed
-    )
+    key = json.loads(json.dumps(stage_settings(config, "train")), object_hook=lambda part: SimpleNamespace(**part))
+    key.data.sampling, key.data.device_cache = as_dict(key.data.sampling), config.data.device_cache
+    key.loss.ramps, key.init.checkpoint = vars(key.loss.ramps), config.init.checkpoint
+    return key
 
 
 def judging(scale=1.0, shift=0.0, img_size=32, outputs="auto", classes=None):

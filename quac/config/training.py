@@ -119,7 +119,8 @@ class Init(Section):
     )
     classes: list[str] | None = key(
         None,
-        "Classes of the checkpoint, in its order; heads go to the classes of the same names. Left out: the data's.",
+        "Classes of the checkpoint, in its order; heads go to the classes of the same names. Left out: those that it "
+        "names itself, as ours do, or else the data's.",
     )
     freeze_d: Annotated[int, Field(ge=0)] = key(
         0, "Lower blocks of the discriminator that are not trained (arXiv 2002.10964), counted from the image."

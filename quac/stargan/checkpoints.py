@@ -15,10 +15,12 @@ import torch
 from quac.console import log
 from quac.errors import QuacError
 from quac.files import digest_of_file, read_json, whole, write_json, write_text
+from quac.stargan.description import KEY, read_description, require_same
 from quac.stargan.networks import AVERAGED, build_networks
 
 # What torch.load raises for files that are damaged, or no checkpoints at all.
-UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile)
+UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError)
+UNREADABLE += (pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 class StateFolder:
@@ -57,9 +59,9 @@ class StateFolder:
         """SHA-256 (hex) of the checkpoint of a step, as it was written."""
         return _digest_file(self.checkpoint(step)).read_text()
 
-    def save_checkpoint(self, step, weights):
-        """Write {network: state_dict}, in host memory."""
-        _save(self.checkpoint(step), weights)
+    def save_checkpoint(self, step, content):
+        """Write {network: state_dict, "quac": what it says of itself}, in host memory."""
+        _save(self.checkpoint(step), content)
 
     def save_state(self, state):
         """Write a whole state (a dict with its `step`, in host memory), then let go of older ones."""
@@ -99,33 +101,90 @@ def load_checkpoint(path, model, num_domains, device):
         path: file in the published format.
         model: a config's `model` section.
 
-    Raises QuacError where the file is damaged, or holds networks of another shape.
+    Raises QuacError where the file is damaged, or holds networks of another
+    shape, or says of itself that it is of other networks or classes.
     """
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-        networks = build_networks(model, num_domains)
-        for name in AVERAGED:
-            networks[name].load_state_dict(weights[name])
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if description := read_description(content, path):
+            require_same(description, path, model, num_domains)
+        return _networks(content, model, num_domains, device)
     except FileNotFoundError:
         raise QuacError(f"{path}: does not exist; run the same command again to publish it") from None
     except UNREADABLE as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise QuacError(
-            f"{path}: cannot be used as a checkpoint of these networks ({reason}); "
+            f"{path}: cannot be used as a checkpoint of these networks ({_reason(error)}); "
             "if it is damaged, delete it and run the same command again"
         ) from None
+
+
+def open_checkpoint(path, device):
+    """A checkpoint that describes itself: `(Description, the averaged networks, in evaluation mode)`."""
+    content = read_checkpoint(path)
+    description = require_description(content, path)
+    try:
+        return description, _networks(content, description.model, len(description.classes), device)
+    except UNREADABLE as error:
+        raise QuacError(f"{path}: holds other networks than it says ({_reason(error)}); give another file") from None
+
+
+def read_checkpoint(path):
+    """What a checkpoint holds, {network: state_dict} and more. Raises QuacError where it is none."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise QuacError(f"{path}: does not exist; correct the path") from None
+    except UNREADABLE as error:
+        raise QuacError(f"{path}: cannot be read as a checkpoint ({_reason(error)}); {_WANTED}") from None
+    found = content if isinstance(content, dict) else {}
+    if missing := [name.replace("_", " ") for name in AVERAGED if not isinstance(found.get(name), dict)]:
+        raise QuacError(f"{path}: holds no {', '.join(missing)}; {_WANTED}")
+    return content
+
+
+_WANTED = "give a file with the weights of generator, mapping network and style encoder: <step>_nets_ema.ckpt"
+
+
+def require_description(content, path):
+    """The Description of a checkpoint that must have one."""
+    if description := read_description(content, path):
+        return description
+    raise QuacError(
+        f"{path}: does not say what its classes and ranges are; `quac import {path} --classes ...` makes of it a "
+        "checkpoint that does"
+    )
+
+
+def write_checkpoint(path, weights, description=None):
+    """Write {network: state_dict} and what it says of itself; without a description, the published format alone."""
+    content = {name: dict(weights[name]) for name in AVERAGED}
+    _write(path, content | ({KEY: description.as_dict()} if description else {}))
+
+
+def _networks(content, model, num_domains, device):
+    networks = build_networks(model, num_domains)
+    for name in AVERAGED:
+        networks[name].load_state_dict(content[name])
     del networks["discriminator"]
     return networks.to(device).eval().requires_grad_(False)
+
+
+def _reason(error):
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _save(path, value):
     """Write a value and then its digest: a file that has none is not complete."""
     _digest_file(path).unlink(missing_ok=True)
+    _write(path, value)
+    write_text(_digest_file(path), digest_of_file(path))
+
+
+def _write(path, value):
     buffer = io.BytesIO()  # torch's own writer aborts on a full disk, and hides why
     torch.save(value, buffer)
     with whole(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
-    write_text(_digest_file(path), digest_of_file(path))
 
 
 def _digest_file(path):

@@ -7,6 +7,7 @@ import torch
 from quac.console import log
 from quac.errors import QuacError
 from quac.stargan.checkpoints import UNREADABLE
+from quac.stargan.description import read_description
 from quac.stargan.networks import AVERAGED, NETWORKS
 
 
@@ -15,7 +16,7 @@ def initialise(networks, init, own_classes):
 
     Args:
         init: a config's `init` section: `checkpoint`, a file, with or without a discriminator; `classes`, the names of
-            its classes in its order, None: those of the data; `freeze_d`.
+            its classes in its order, None: those that it names itself, or else those of the data; `freeze_d`.
         own_classes: names of the classes of the data.
 
     What belongs to a class (a head of mapping network and style encoder, an output of the discriminator) goes to the
@@ -38,7 +39,8 @@ def initialise(networks, init, own_classes):
             "a file that holds one, such as training/state/<setting>/state_<step>.pt"
         )
     count = len({match[1] for key in weights["mapping_network"] if (match := _HEAD.match(key))})
-    names = _names(path, init.classes, own_classes, count)
+    description = read_description(content, path)
+    names = _names(path, init.classes or (description and description.classes), own_classes, count)
     place_of = {names.index(name): place for place, name in enumerate(own_classes) if name in names}
     for name, found in weights.items():
         _load(networks[name], name, found, place_of, path)
@@ -62,7 +64,10 @@ def _names(path, classes, own_classes, count):
             f"{'named' if classes else 'in the data'}; name those of the file, in its order"
         )
     if not set(names) & set(own_classes):
-        raise QuacError(f"init.classes: none of {', '.join(names)} is a class of the data ({', '.join(own_classes)})")
+        raise QuacError(
+            f"init.classes: none of {', '.join(names)}, the classes of {path}, is a class of the data "
+            f"({', '.join(own_classes)}); name those of the file as those of the data that they stand for"
+        )
     return names
 
 

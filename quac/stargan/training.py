@@ -16,6 +16,7 @@ from quac.errors import QuacError, listing
 from quac.stargan import summary
 from quac.stargan.checkpoints import host_copy
 from quac.stargan.compiled import compile_step
+from quac.stargan.description import KEY, description_of
 from quac.stargan.history import History
 from quac.stargan.initial import initialise, lower_blocks
 from quac.stargan.networks import AVERAGED, build_networks
@@ -43,7 +44,7 @@ class Trainer:
     def __init__(self, settings, store, device, judge=None, channels_last="auto", accumulate=1, fresh=True):
         """
         Args:
-            settings: the sections `data`, `model`, `loss`, `solver`, `init` of a config, and `seed`.
+            settings: the sections `data`, `model`, `loss`, `solver`, `init` of a training's key, and `seed`.
             judge: images -> probabilities (B, classes), for the classifier loss.
             channels_last, accumulate: see the config; they change nothing but the rounding.
             fresh: False where a state will be restored.
@@ -116,9 +117,10 @@ class Trainer:
                 + listing([str(path) for path in self.batches.paths(step - 1)], 20)
             )
 
-    def weights(self):
-        """What a checkpoint holds: {network: state_dict}, copied to host memory."""
-        return host_copy({name: self.averages[name].state_dict() for name in AVERAGED})
+    def checkpoint(self):
+        """What a checkpoint holds: {network: state_dict, "quac": what it says of itself}, copied to host memory."""
+        weights = host_copy({name: self.averages[name].state_dict() for name in AVERAGED})
+        return {**weights, KEY: description_of(self.settings, self.store.classes, self.step).as_dict()}
 
     def state(self):
         """Everything that the next step depends on, copied to host memory."""
@@ -177,7 +179,7 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
         trainer.restore(state)
         log.info("going on from step %d", trainer.step)
     if trainer.step in missing:
-        folder.save_checkpoint(trainer.step, trainer.weights())
+        folder.save_checkpoint(trainer.step, trainer.checkpoint())
 
     summary.describe(trainer)
     if plan.compile == "always" or (plan.compile == "auto" and device.type == "cuda"):
@@ -209,7 +211,7 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
                 writer.patiently(partial(_log_step, row, folder, history, trainer, tracker, bar))
             jobs = []
             if save_due:
-                jobs.append(partial(folder.save_checkpoint, step, trainer.weights()))
+                jobs.append(partial(folder.save_checkpoint, step, trainer.checkpoint()))
             if state_due:
                 jobs += [partial(folder.save_state, trainer.state()), partial(folder.save_session, record())]
                 pace.state_saved()

@@ -1,9 +1,10 @@
 import pytest
 import torch
-from builders import tiny_config
+from builders import tiny_config, training_settings
 
 from quac.errors import QuacError
-from quac.stargan.checkpoints import StateFolder, load_checkpoint
+from quac.stargan.checkpoints import StateFolder, load_checkpoint, open_checkpoint, write_checkpoint
+from quac.stargan.description import KEY, description_of
 from quac.stargan.networks import AVERAGED, build_networks
 
 CPU = torch.device("cpu")
@@ -66,15 +67,19 @@ def weights(networks):
     return {name: networks[name].state_dict() for name in AVERAGED}
 
 
+def described(classes=("a", "b"), **sections):
+    return description_of(training_settings(tiny_config(**sections)), classes, 100)
+
+
 def test_a_checkpoint_has_the_published_format(folder):
     trained = networks()
-    folder.save_checkpoint(100, weights(trained))
+    folder.save_checkpoint(100, {**weights(trained), KEY: described().as_dict()})
     content = torch.load(folder.checkpoint(100), weights_only=True)
     assert folder.checkpoint(100).name == "000100_nets_ema.ckpt"
-    assert list(content) == ["generator", "mapping_network", "style_encoder"]
-    assert all(isinstance(value, torch.Tensor) for state_dict in content.values() for value in state_dict.values())
+    assert list(content) == ["generator", "mapping_network", "style_encoder", "quac"]
+    assert all(isinstance(value, torch.Tensor) for name in AVERAGED for value in content[name].values())
     loaded = load_checkpoint(folder.checkpoint(100), tiny_config().model, 2, CPU)
-    for name in content:
+    for name in AVERAGED:
         for key, value in trained[name].state_dict().items():
             assert torch.equal(loaded[name].state_dict()[key], value)
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
@@ -101,3 +106,57 @@ def test_a_checkpoint_that_does_not_fit_is_named(folder, damage):
         path = folder.path / "nowhere.ckpt"
     with pytest.raises(QuacError, match=rf"{path.name}: .*run the same command again"):
         load_checkpoint(path, model, 2, CPU)
+
+
+@pytest.mark.parametrize(
+    ("asked", "classes", "said"),
+    [
+        (
+            {"final_activation": "none"},
+            2,
+            r"x\.ckpt: is of networks of another kind: final_activation tanh \(asked for: no",
+        ),
+        ({"style_dim": 6, "conv_dim": 8}, 2, r"style_dim 4 \(asked for: 6\), conv_dim 4 \(asked for: 8\)"),
+        ({}, 3, r"is of 2 classes \(a, b\), but 3 are asked for"),
+    ],
+)
+def test_what_a_checkpoint_says_of_itself_must_be_what_is_asked_for(tmp_path, asked, classes, said):
+    write_checkpoint(tmp_path / "x.ckpt", weights(networks()), described())
+    with pytest.raises(QuacError, match=said):
+        load_checkpoint(tmp_path / "x.ckpt", tiny_config(model=asked).model, classes, CPU)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"format": 2}, "x.ckpt: is of format 2, and this quac reads format 1"),
+        ({"classes": ["a"]}, "x.ckpt: what it says of itself cannot be used .*classes: List"),
+        ({"classes": ["a", "b", "c"]}, "its sizes contradict each other"),
+        ({"classes": ["a", "a"]}, "two classes have one name"),
+        ({"more": 1}, "what it says of itself cannot be used"),
+        ({"model": described(model={"hidden_dim": 8}).model.model_dump()}, "holds other networks than it says"),
+        (None, "does not say what its classes and ranges are; `quac import"),
+    ],
+)
+def test_a_checkpoint_that_says_nothing_usable_is_not_opened(tmp_path, changes, said):
+    content = weights(networks()) if changes is None else {**weights(networks()), KEY: described().as_dict() | changes}
+    torch.save(content, tmp_path / "x.ckpt")
+    with pytest.raises(QuacError, match=said):
+        open_checkpoint(tmp_path / "x.ckpt", CPU)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"generator": {}, "mapping_network": {}}, "holds no style encoder; give"),
+        ([1, 2], "holds no generator, mapping network, style encoder"),
+        (torch.ones(3), "holds no generator, mapping"),
+        (dict.fromkeys(AVERAGED, 1), "holds no generator, mapping"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path, content, said):
+    torch.save(content, tmp_path / "x.ckpt")
+    with pytest.raises(QuacError, match=rf"x\.ckpt: .*{said}"):
+        open_checkpoint(tmp_path / "x.ckpt", CPU)
+    with pytest.raises(QuacError, match=r"x\.ckpt: cannot be used as a checkpoint"):
+        load_checkpoint(tmp_path / "x.ckpt", tiny_config().model, 2, CPU)

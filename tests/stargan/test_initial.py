@@ -8,6 +8,8 @@ import torch
 from builders import make_store, tiny_config, training_settings
 
 from quac.errors import QuacError
+from quac.stargan.checkpoints import write_checkpoint
+from quac.stargan.description import description_of
 from quac.stargan.initial import initialise, lower_blocks
 from quac.stargan.networks import AVERAGED, NETWORKS, build_networks
 from quac.stargan.training import Trainer
@@ -73,12 +75,27 @@ def test_heads_go_to_the_classes_of_their_names_and_new_ones_start_fresh(tmp_pat
     assert torch.equal(last[[1, 3]], new[[1, 3]])
 
 
+def test_the_classes_are_those_that_the_file_names_unless_told_otherwise(tmp_path):
+    theirs, config = networks(2, 1), tiny_config()
+    named = description_of(training_settings(config), ["b", "a"], 5)
+    write_checkpoint(tmp_path / "x.ckpt", {name: theirs[name].state_dict() for name in AVERAGED}, named)
+    for classes, place in ((None, 1), (["a", "b"], 0)):
+        ours = networks(2, 2)
+        initialise(ours, init(tmp_path / "x.ckpt", classes), ["a", "c"])
+        for stacked, old in zip(
+            ours["mapping_network"].unshared.stacked, theirs["mapping_network"].unshared.stacked, strict=True
+        ):
+            assert torch.equal(stacked[0][0], old[0][place])
+    with pytest.raises(QuacError, match=r"none of b, a, the classes of .*x\.ckpt, is a class of the data \(3, 5\)"):
+        initialise(networks(2, 2), init(tmp_path / "x.ckpt"), ["3", "5"])
+
+
 @pytest.mark.parametrize(
     ("classes", "model", "said"),
     [
         (None, {}, "init.classes: .* has 2 classes, but 3 are in the data"),
         (["a"], {}, "has 2 classes, but 1 are named"),
-        (["x", "y"], {}, "none of x, y is a class of the data"),
+        (["x", "y"], {}, "none of x, y, the classes of .*, is a class of the data"),
         (["a", "b"], {"style_dim": 5}, r"is of other networks: .* set data\.img_size"),
     ],
 )

@@ -14,7 +14,8 @@ from builders import make_store, tiny_config, training_settings
 from PIL import Image
 
 from quac.errors import QuacError
-from quac.stargan.checkpoints import StateFolder
+from quac.stargan.checkpoints import StateFolder, open_checkpoint
+from quac.stargan.networks import AVERAGED
 from quac.stargan.training import Stopped, Trainer, train
 
 CPU = torch.device("cpu")
@@ -172,8 +173,8 @@ def test_as_many_states_are_kept_as_are_asked_for(store, tmp_path):
 def test_how_it_is_carried_out_changes_the_rounding_only(store, tmp_path, undisturbed, options):
     folder = run(tmp_path / "state", store, end=3, **options)
     ours, theirs = (torch.load(f.checkpoint(3), weights_only=True) for f in (folder, undisturbed))
-    for network, weights in ours.items():
-        for name, value in weights.items():
+    for network in AVERAGED:
+        for name, value in ours[network].items():
             torch.testing.assert_close(value, theirs[network][name], rtol=0.01, atol=0.003)
 
 
@@ -250,6 +251,16 @@ def test_the_average_of_a_state_is_what_is_published(store, undisturbed):
     trainer = Trainer(SETTINGS, store, CPU)
     trainer.restore(undisturbed.load_state(8))
     content = torch.load(undisturbed.checkpoint(8), weights_only=True)
-    for name, state_dict in content.items():
-        for key, value in state_dict.items():
+    for name in AVERAGED:
+        for key, value in content[name].items():
             assert torch.equal(trainer.averages[name].state_dict()[key], value)
+
+
+def test_a_checkpoint_says_what_it_is_of(store, undisturbed):
+    description, networks = open_checkpoint(undisturbed.checkpoint(6), CPU)
+    assert description.step == 6
+    assert description.classes == store.classes
+    assert description.model.model_dump(exclude={"num_domains"}) == vars(SETTINGS.model)
+    assert (description.scale, description.shift, description.channels) == (2.0, -1.0, 1)
+    assert (description.preprocess, description.load_size, description.img_size) == ("resize", 32, 32)
+    assert sorted(networks) == sorted(AVERAGED)

@@ -98,7 +98,8 @@ def test_scores_are_of_the_same_tries_as_the_conversion_of_the_selected_checkpoi
 
 def test_checkpoints_have_the_published_names(finished):
     content = torch.load(finished.root / "checkpoints/000004_nets_ema.ckpt", weights_only=True)
-    assert list(content) == ["generator", "mapping_network", "style_encoder"]
+    assert list(content) == ["generator", "mapping_network", "style_encoder", "quac"]
+    assert content["quac"]["classes"] == ["across", "along"]
 
 
 def test_the_resolved_config_gives_the_same_run(finished):
