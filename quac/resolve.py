@@ -1,6 +1,7 @@
 """What a user wrote -> a Config with every value filled in, or every fault at once."""
 
 import difflib
+import math
 import re
 
 from pydantic import ValidationError
@@ -48,6 +49,20 @@ def image_size_fault(size):
     return (
         f"{size} is not supported: the networks need a power of two from 32 on; the nearest are {below} and {2 * below}"
     )
+
+
+def range_fault(final_activation, scale, shift):
+    """Why a generator cannot give images of the range `scale * [0, 1] + shift`, or None."""
+    lowest, highest = sorted((shift, scale + shift))
+    bounds = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}.get(final_activation)
+    if scale == 0 or not math.isfinite(scale + shift):
+        return "the scale must not be 0, and both be finite"
+    if bounds and (lowest < bounds[0] or highest > bounds[1]):
+        return (
+            f"they put the images into [{lowest:g}, {highest:g}], but a last activation of {final_activation} gives "
+            f"values in [{bounds[0]:g}, {bounds[1]:g}]; choose another of them"
+        )
+    return None
 
 
 # What QuAC repeats in every split, but is one for the whole data set.
@@ -215,15 +230,8 @@ def _fill_in_model(config, data, faults):
         faults.append(
             f"model.num_domains: is {model['num_domains']}, but data.classes names {len(classes)}; leave it out"
         )
-    lowest, highest = sorted((data["shift"], data["scale"] + data["shift"]))
-    bounds = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}.get(model["final_activation"])
-    if data["scale"] == 0:
-        faults.append("data.scale: must not be 0")
-    elif bounds and (lowest < bounds[0] or highest > bounds[1]):
-        faults.append(
-            f"model.final_activation: {model['final_activation']} gives values in [{bounds[0]:g}, {bounds[1]:g}], "
-            f"but data.scale and data.shift put the images into [{lowest:g}, {highest:g}]"
-        )
+    if fault := range_fault(model["final_activation"], data["scale"], data["shift"]):
+        faults.append(f"data.scale, data.shift: {fault}")
     return model
 
 

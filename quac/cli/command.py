@@ -42,7 +42,7 @@ def stage(function):
                 _fail(str(error), 128 + signum)
             _fail(_message(error), 1)
 
-    return app.command(name=function.__name__.replace("_", "-"))(run)
+    return app.command(name=function.__name__.strip("_").replace("_", "-"))(run)
 
 
 def _fail(message, status):
