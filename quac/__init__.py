@@ -1,3 +1,11 @@
 """Show what makes the difference between classes of images (see README.md)."""
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    if name == "ConversionNetwork":  # on demand: it imports torch
+        from quac.conversion.network import ConversionNetwork
+
+        return ConversionNetwork
+    raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -21,14 +21,25 @@ def choose_device(name, threads=None, training=False):
     algorithms: a number that is scored twice must be the same number.
     """
     torch.set_num_threads(threads or usable_cores())
-    if name == "cuda" and not torch.cuda.is_available():
-        raise QuacError("run.device: is cuda, but torch finds no GPU; use auto or cpu, or mend the driver")
-    cuda = name == "cuda" or (name == "auto" and torch.cuda.is_available())
-    if cuda:
+    device = find_device(name)
+    if device.type == "cuda":
         torch.backends.cudnn.benchmark = training  # shapes never change within a stage
         torch.backends.cudnn.deterministic = not training
         torch.backends.cudnn.allow_tf32 = False
-    return torch.device("cuda" if cuda else "cpu")
+    return device
+
+
+def find_device(name):
+    """`auto`, `cpu` or `cuda` (or a torch.device) -> torch.device. Sets nothing."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise QuacError(f"device: {name} is none; give auto, cpu or cuda") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise QuacError("run.device: is cuda, but torch finds no GPU; use auto or cpu, or mend the driver")
+    return device
 
 
 def precision_of(choice, device):

@@ -22,6 +22,9 @@ from quac.data.sources import list_source
 from quac.data.store import Store, build_store
 from quac.resolve import resolve
 from quac.settings import as_dict, stage_settings
+from quac.stargan.checkpoints import write_checkpoint
+from quac.stargan.description import description_of
+from quac.stargan.networks import AVERAGED, build_networks
 from quac.tables import read_table, write_table
 
 ROOT = Path(__file__).parent.parent
@@ -121,6 +124,16 @@ def training_settings(config):
 def judging(scale=1.0, shift=0.0, img_size=32, outputs="auto", classes=None):
     """What a Judge takes as its section of the config."""
     return SimpleNamespace(scale=scale, shift=shift, img_size=img_size, outputs=outputs, classes=classes)
+
+
+def ours(path, seed=0, classes=("a", "b"), step=10, **sections):
+    """Write a checkpoint of ours, of untrained networks."""
+    torch.manual_seed(seed)
+    config = tiny_config(**sections)
+    networks = build_networks(config.model, len(classes))
+    weights = {name: networks[name].state_dict() for name in AVERAGED}
+    write_checkpoint(path, weights, description_of(training_settings(config), classes, step))
+    return path
 
 
 def command(*arguments):

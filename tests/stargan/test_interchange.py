@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from builders import command, tiny_config, training_settings
+from builders import command, ours, tiny_config
 
 from quac.errors import QuacError
 from quac.stargan.checkpoints import open_checkpoint, write_checkpoint
-from quac.stargan.description import description_of
 from quac.stargan.interchange import average, import_published
 from quac.stargan.networks import AVERAGED, build_networks
 
@@ -37,13 +36,6 @@ def small(classes=3, seed=0, **sections):
 
 def save(path, content):
     torch.save(content, path)
-    return path
-
-
-def ours(path, seed=0, classes=("a", "b"), step=10, **sections):
-    """A checkpoint of ours."""
-    settings = training_settings(tiny_config(**sections))
-    write_checkpoint(path, small(len(classes), seed, **sections)[1], description_of(settings, classes, step))
     return path
 
 
