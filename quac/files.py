@@ -6,6 +6,8 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+from quac.errors import QuacError
+
 
 @contextmanager
 def whole(path):
@@ -38,6 +40,12 @@ def sync_folder(folder):
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def require_other(out, *inputs):
+    """Stop where a command would write over what it reads."""
+    if any(Path(out).resolve() == Path(path).resolve() for path in inputs):
+        raise QuacError(f"--out: {out} would be overwritten by what is made of it; choose another name")
 
 
 def write_text(path, text):

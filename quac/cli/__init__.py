@@ -3,10 +3,11 @@
 Each stage takes the paths of its inputs and outputs, its settings from its
 key file (`--key`), and what must not change its result (threads, device)
 as options. The workflow calls these; a person may as well. The commands of
-`use` are for a person: they take a checkpoint, and nothing of its run.
+`use` and `interchange` are for a person: they take a checkpoint, and nothing
+of its run.
 """
 
-from quac.cli import classifier, data, results, training, use  # noqa: F401 (each adds its commands)
+from quac.cli import classifier, data, interchange, results, training, use  # noqa: F401 (each adds its commands)
 from quac.cli.command import app
 
 

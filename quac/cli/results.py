@@ -22,7 +22,7 @@ def resolve_config(key: Key, out: Out, log_file: Log = None):
 
 
 @stage
-def convert(
+def convert_split(
     key: Key,
     classifier: ClassifierFile,
     store: StoreFile,

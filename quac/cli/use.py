@@ -1,111 +1,163 @@
 """The use of a trained network, without the run that made it."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated
 
 import typer
 
-from quac.cli.command import Log, Out, stage
+from quac.cli.command import Device, Log, Threads, stage
 from quac.console import log
-from quac.errors import QuacError
+from quac.errors import QuacError, listing
+from quac.files import require_other, write_text
 
 Model = Annotated[Path, typer.Option(help="Checkpoint of ours, <step>_nets_ema.ckpt, or what `quac import` made.")]
+Native = Annotated[
+    bool, typer.Option("--native", help="Convert at the image's own size; otherwise scaled as for the training.")
+]
+Range = Annotated[tuple[float, float] | None, typer.Option(help="As data.range. Default: that of the training.")]
+Page = Annotated[int | None, typer.Option(min=0, help="As data.page. Default: that of the training.")]
 
 
 @stage
-def import_(
-    checkpoint: Annotated[Path, typer.Argument(help="Published file of StarGAN v2, QuAC or eps696: *_nets_ema.ckpt.")],
-    classes: Annotated[str, typer.Option(help="Their names, a,b,c, in the file's order: as a rule sorted by name.")],
-    final_activation: Annotated[
-        str, typer.Option(help="tanh, sigmoid or none. StarGAN v2 and eps696: none; QuAC: as it was trained.")
-    ],
-    out: Out,
-    scale: Annotated[
-        float | None, typer.Option(help="Of the images, as data.scale. Default: 2; with sigmoid 1.")
+def convert(
+    source: Annotated[list[str], typer.Argument(help="Images, folders (with all below them), globs in quotes.")],
+    model: Model,
+    to: Annotated[str, typer.Option(help="Class to convert into; or several, a,b.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results, under the names of their queries.")],
+    reference: Annotated[Path | None, typer.Option(help="Image of that class, whose style is taken.")] = None,
+    tries: Annotated[
+        int | None, typer.Option(min=1, help="Or: styles that are drawn for each image; default 1.")
     ] = None,
-    shift: Annotated[float | None, typer.Option(help="As data.shift. Default: -1; with sigmoid 0.")] = None,
+    classifier: Annotated[
+        Path | None, typer.Option(help="TorchScript file: the best try is kept, and tries.csv lists all.")
+    ] = None,
+    scale: Annotated[float, typer.Option(help="As validation_config.scale.")] = 1.0,
+    shift: Annotated[float, typer.Option(help="As validation_config.shift.")] = 0.0,
+    classifier_size: Annotated[int | None, typer.Option(min=1, help="As validation_config.img_size.")] = None,
+    native: Native = False,
+    range: Range = None,
+    page: Page = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the styles; with that of the run, its tries.")] = 0,
+    threads: Threads = None,
+    device: Device = "auto",
     log_file: Log = None,
 ):
-    """Make a checkpoint of ours out of a published one; the sizes are read off the weights."""
-    from quac.stargan.checkpoints import write_checkpoint
-    from quac.stargan.interchange import import_published
+    """Convert images into another class.
 
-    _require_other(out, checkpoint)
-    names = [name.strip() for name in classes.split(",")]
-    weights, description = import_published(checkpoint, names, final_activation, scale, shift)
-    write_checkpoint(out, weights, description)
-    _say(out, description)
+    A result has the name, the folder, the size, the bit depth and the format
+    of its query (JPEG is written with quality 95, WebP without loss; nothing
+    is transparent). Of several classes each has a folder in OUT. Several tries
+    that no classifier chooses from are all written, with _try00, _try01 ...
+    before the ending. SOURCE is never written to. An image that cannot be
+    converted is named at the end, and the exit status is 1.
+    """
+    from quac.classifier.judge import Judge
+    from quac.conversion.files import OneStyle, convert_files
+    from quac.conversion.places import list_places, results_of
+
+    if reference and tries:
+        raise QuacError("--tries: a reference is one style; leave one of --reference and --tries out")
+    if out.exists() and not out.is_dir():
+        raise QuacError(f"--out: {out} is a file; give a folder")
+    tries, places = tries or 1, list_places(source, out)
+    network = _open(model, device, threads, range, page)
+    targets = _classes(to, network)
+    judge = classifier and Judge(
+        classifier,
+        SimpleNamespace(scale=scale, shift=shift, img_size=classifier_size or network.description.img_size),
+        network.description.model,
+        network.classes,
+        network.device,
+    )
+    results = results_of(places, targets, 1 if judge else tries, out)
+    styles = dict.fromkeys(targets, network.latent_styles(seed))
+    if reference:
+        x = _read(reference, network)
+        styles = {target: OneStyle(network.encode(x, target), str(reference)) for target in targets}
+    table, faults = convert_files(network, results, tries, styles, judge, native)
+    if judge:
+        write_text(out / "tries.csv", table.to_csv(index=False))
+        hits = int((table["predicted"] == table["target"])[table["best"]].sum())
+        log.info("the classifier calls %d of %d results their target", hits, table["best"].sum())
+    converted = len({place for place, _ in results}) - len(faults)
+    log.info("%s: %d image(s) converted into %s", out, converted, ", ".join(targets))
+    if faults:
+        raise QuacError(f"{len(faults)} image(s) could not be converted:\n{listing(faults, None)}")
 
 
 @stage
-def export(
-    model: Annotated[Path, typer.Argument(help="Checkpoint of ours.")],
-    format: Annotated[str, typer.Option(help="quac, torchscript or pt2.")],
-    out: Out,
+def interpolate(
+    query: Annotated[Path, typer.Argument(help="Image to convert.")],
+    model: Model,
+    to: Annotated[str, typer.Option(help="Class to convert into.")],
+    out: Annotated[Path, typer.Option(help=".png: the query and the frames side by side; .gif, .webp: animated.")],
+    reference: Annotated[
+        list[Path] | None, typer.Option(help="Image of that class; twice or more, for the styles on the way.")
+    ] = None,
+    latents: Annotated[int | None, typer.Option(min=2, help="Or: how many styles are drawn.")] = None,
+    frames: Annotated[int, typer.Option(min=2, help="In all, evenly along the way, both ends among them.")] = 16,
+    native: Native = False,
+    range: Range = None,
+    page: Page = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the styles.")] = 0,
+    threads: Threads = None,
+    device: Device = "auto",
     log_file: Log = None,
 ):
-    """Write a checkpoint for other programs.
-
-    quac: the published format alone, which QuAC and StarGAN v2 read.
-
-    torchscript, pt2 (torch.export): three files that torch reads without quac. OUT is the generator, (images in the
-    networks' range, styles) -> images; beside it lie <name>_mapping_network, (latents, labels) -> styles, and
-    <name>_style_encoder, (images, labels) -> styles. The range and the order of the classes are said at the end.
-    """
+    """Show an image in styles on the way from one style to the next."""
     import torch
 
-    from quac.stargan.checkpoints import open_checkpoint, read_checkpoint, write_checkpoint
-    from quac.stargan.exported import FORMATS, export
+    from quac.conversion.interpolation import interpolate, require_view, write_view
+    from quac.conversion.query import read_query
+    from quac.data.decode import ImageError
 
-    _require_other(out, model)
-    if format not in ("quac", *FORMATS):
-        raise QuacError(f"--format: is {format}; give quac, {' or '.join(FORMATS)}")
-    if format == "quac":
-        write_checkpoint(out, read_checkpoint(model))
-        log.info("%s: the published format", out)
-        return
-    description, networks = open_checkpoint(model, torch.device("cpu"))
-    for path in export(networks, description.model, out, format):
-        log.info("%s", path)
-    _say(model, description)
-
-
-@stage
-def average(
-    checkpoints: Annotated[list[Path], typer.Argument(help="Two or more of the same networks and classes.")],
-    out: Out,
-    weights: Annotated[
-        str | None, typer.Option(help="A share of each, such as 0.7,0.3. Default: all the same.")
-    ] = None,
-    log_file: Log = None,
-):
-    """Average the weights of checkpoints."""
-    from quac.stargan.checkpoints import write_checkpoint
-    from quac.stargan.interchange import average
-
-    _require_other(out, *checkpoints)
+    if bool(reference) == bool(latents) or (reference and len(reference) < 2):
+        raise QuacError("--reference, --latents: give a --reference twice or more, or --latents")
+    require_view(out)
+    require_other(out, query, *(reference or []))
+    network = _open(model, device, threads, range, page)
+    network.label_of(to)
     try:
-        shares = [float(share) for share in weights.split(",")] if weights else None
-    except ValueError:
-        raise QuacError(f"--weights: {weights} are no numbers; give one for each checkpoint, such as 0.7,0.3") from None
-    mean, description = average(checkpoints, shares)
-    write_checkpoint(out, mean, description)
-    _say(out, description)
+        image = read_query(query, network, native)
+    except ImageError as error:
+        raise QuacError(f"{query}: {error}") from None
+    if reference:
+        styles = [network.encode(_read(path, network), to) for path in reference]
+    else:
+        styles = [network.draw(image.digest, to, latents, seed)]
+    rendered = network.render(image.x, interpolate(torch.cat(styles), frames))
+    shown = [image.shown(image.restore(each, network)) for each in (image.x[0], *rendered)]
+    write_view(out, shown[0], shown[1:])
+    log.info("%s: %d frames", out, frames)
 
 
-def _require_other(out, *inputs):
-    if any(out.resolve() == path.resolve() for path in inputs):
-        raise QuacError(f"--out: {out} would be overwritten by what is made of it; choose another name")
+def _open(model, device, threads, range, page):
+    """The network of a checkpoint, and how files become pixels for it."""
+    from quac.conversion.network import ConversionNetwork
+    from quac.device import choose_device
+
+    if range is not None and not range[0] < range[1]:
+        raise QuacError("--range: the lowest value comes first, and is below the highest")
+    network = ConversionNetwork.load(model, choose_device(device, threads))
+    given = {name: value for name, value in (("range", range), ("page", page)) if value is not None}
+    network.description = network.description.model_copy(update=given)
+    return network
 
 
-def _say(path, description):
-    log.info(
-        "%s: %d pixels, %d channel(s), %s, images in %g * [0, 1] + %g, classes %s",
-        path,
-        description.img_size,
-        description.channels,
-        description.model.final_activation,
-        description.scale,
-        description.shift,
-        ", ".join(description.classes),
-    )
+def _classes(to, network):
+    """`--to` as a list of classes; a name may hold a comma itself."""
+    names = [to] if to in network.classes else [name.strip() for name in to.split(",")]
+    for name in names:
+        network.label_of(name)
+    return list(dict.fromkeys(names))
+
+
+def _read(reference, network):
+    from quac.conversion.query import read_reference
+    from quac.data.decode import ImageError
+
+    try:
+        return read_reference(reference, network)
+    except ImageError as error:
+        raise QuacError(f"--reference: {reference} {error}") from None

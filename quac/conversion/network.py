@@ -99,6 +99,12 @@ class ConversionNetwork:
         return LatentStyles(self.mapping_network, self.classes, latent_dim, seed, self.device)
 
     @torch.no_grad()
+    def draw(self, digest, to, count, seed):
+        """The first styles (count, style_dim) that are drawn for the query of a digest."""
+        draws, label = self.latent_styles(seed), self.label_of(to)
+        return torch.cat([draws.draw([digest], label, number)[0] for number in range(count)])
+
+    @torch.no_grad()
     def encode(self, x, to):
         """Images (B, C, H, W) in the networks' range, and their class -> their styles (B, style_dim)."""
         labels = torch.full((len(x),), self.label_of(to), device=self.device)

@@ -34,6 +34,9 @@ rule convert:
     shell:
         "quac convert --key {input.key:q} --selected {input.selected:q} --classifier {input.classifier:q}"
         " --detailed {params.judges:q}"
+
+
+        "quac convert-split --key {input.key:q} --selected {input.selected:q} --classifier {input.classifier:q}"
         " --store {input.store:q} --index {input.index:q}"
         " --reference-store {input.reference_store:q} --reference-index {input.reference_index:q}"
         " --kind {wildcards.kind} --out {output.table:q} --images {output.images:q} {params.options} --log-file {log:q}"

@@ -29,7 +29,7 @@ rule score_checkpoint:
     params:
         options=computing,
     shell:
-        "quac convert --key {input.key:q} --checkpoint {input.checkpoint:q} --classifier {input.classifier:q}"
+        "quac convert-split --key {input.key:q} --checkpoint {input.checkpoint:q} --classifier {input.classifier:q}"
         " --store {input.store:q} --index {input.index:q}"
         " --reference-store {input.reference_store:q} --reference-index {input.reference_index:q}"
         " --kind latent --kind reference --out {output:q} {params.options} --log-file {log:q}"

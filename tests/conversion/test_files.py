@@ -1,0 +1,195 @@
+"""`quac convert` and `quac interpolate`, from files to files."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import torch
+from builders import Brightness, command, ours, save_classifier, write_images
+from files import broken, kinds, noise
+from PIL import Image
+
+from quac import ConversionNetwork
+from quac.conversion.interpolation import interpolate
+from quac.data.decode import decode
+from quac.files import digest_of_file
+
+CLASSES = ("dark", "bright")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a network of 64 pixels, m.ckpt, and a classifier, c.pt."""
+    monkeypatch.chdir(tmp_path)
+    ours(tmp_path / "m.ckpt", classes=CLASSES, data={"img_size": 64})
+    save_classifier(tmp_path / "c.pt", Brightness())
+    return tmp_path
+
+
+def convert(*arguments, **options):
+    given = {"model": "m.ckpt", "to": "bright", "out": "out", "threads": 1, **options}
+    return command("convert", *arguments, *(word for name in given for word in (f"--{name}", given[name])))
+
+
+def grey(path):
+    return np.asarray(Image.open(path)).astype(int)
+
+
+def test_a_result_is_what_its_query_was_and_is_where_it_was(here):
+    (here / "in/deep er/ü").mkdir(parents=True)
+    found = [*kinds(here / "in", size=(21, 43)), *kinds(here / "in/deep er/ü", 1, size=(64, 64))]
+    before = {path: digest_of_file(path) for path in found}
+    done = convert("in", out="in/out")
+    assert done.status == 0, done.said
+    assert "transparency, which was laid on a background" in done.said
+    for path in found:
+        query, result = decode(path), decode(here / "in/out" / path.relative_to(here / "in"))
+        assert result.values.shape[:2] == query.values.shape[:2]
+        assert result.values.dtype == query.values.dtype
+        assert result.values.std() > 0
+        assert digest_of_file(path) == before[path]
+    again = convert("in", out="in/out")
+    assert f"in/out: {len(found)} image(s) converted into bright" in again.said
+
+
+def test_it_is_the_network_at_the_size_of_the_training_and_back(here):
+    network = ConversionNetwork.load("m.ckpt", "cpu")
+    Image.fromarray(noise(0, 64, 64)).save("a.png")
+    assert convert("a.png", "--seed", 3).status == 0
+    x = torch.from_numpy(grey("a.png") / 255).float()[None, None] * 2 - 1
+    style = network.draw(digest_of_file("a.png"), "bright", 1, seed=3)
+    expected = network.from_range(network.generator(x, style))[0, 0].numpy() * 255
+    assert np.abs(grey("out/a.png") - expected).max() <= 0.5 + 1e-3
+    Image.fromarray(noise(0, 64, 64)).resize((128, 96), Image.Resampling.NEAREST).save("large.png")
+    scaled, native = convert("large.png"), convert("large.png", "--native", out="native")
+    assert (scaled.status, native.status) == (0, 0)
+    assert grey("out/large.png").shape == grey("native/large.png").shape == (96, 128)
+    assert np.abs(grey("out/large.png") - grey("native/large.png")).mean() > 1
+
+
+def test_deep_images_keep_their_depth_and_a_given_range(here):
+    tifffile.imwrite("deep.tif", noise(0, 64, 64, dtype=np.uint16))
+    tifffile.imwrite("float.tif", np.linspace(-500, 1500, 64 * 64, dtype=np.float32).reshape(64, 64))
+    assert convert("deep.tif").status == 0
+    deep = tifffile.imread("out/deep.tif")
+    assert len(np.unique(deep)) > 256
+    backwards = convert("float.tif", "--range", 2, 1)
+    assert (backwards.status, "--range: the lowest value comes first" in backwards.said) == (1, True)
+    refused = convert("float.tif")
+    assert (refused.status, "float.tif: has values of 32 bits" in refused.said) == (1, True)
+    assert convert("float.tif", "--range", -1000, 2000).status == 0
+    result = tifffile.imread("out/float.tif")
+    assert result.dtype == np.float32
+    assert -1000 <= result.min() < result.max() <= 2000
+    assert len(np.unique(result)) > 256
+
+
+def test_with_a_classifier_the_best_try_is_kept_and_all_are_listed(here):
+    write_images("in", {"x": 2, "y": 1}, size=64)
+    assert convert("in", "--tries", 4, "--classifier", "c.pt", to="dark,bright").status == 0
+    assert convert("in", "--tries", 4, to="bright", out="all").status == 0
+    table = pd.read_csv("out/tries.csv")
+    assert len(table) == 3 * 2 * 4
+    assert table.groupby(["query", "target"])["best"].sum().eq(1).all()
+    for (_, target), tries in table.groupby(["query", "target"]):
+        best = tries[tries["best"]].iloc[0]
+        hits = tries[tries["predicted"] == target]
+        assert best["p_target"] == (hits if len(hits) else tries)["p_target"].max()
+    best = table[table["best"] & (table["target"] == "bright")]
+    for row in best.itertuples():
+        assert row.file == row.query.replace("in/", "out/bright/")
+        chosen = row.query.replace("in/", "all/").replace(".png", f"_try{row[4]:02d}.png")
+        assert np.array_equal(grey(row.file), grey(chosen))
+        assert row.digest == digest_of_file(row.query)
+
+
+def test_a_reference_gives_its_style(here):
+    write_images("in", {"x": 1, "y": 1}, size=64)
+    done = convert("in/x/x-00.png", "--reference", "in/y/y-00.png")
+    assert done.status == 0, done.said
+    network = ConversionNetwork.load("m.ckpt", "cpu")
+    query, reference = (
+        torch.from_numpy(grey(f"in/{name}/{name}-00.png") / 255).float()[None, None] for name in ("x", "y")
+    )
+    expected = network.convert(query, "bright", reference)[0, 0].numpy() * 255
+    assert np.abs(grey("out/x-00.png") - expected).max() <= 0.5 + 1e-3
+
+
+def test_broken_files_are_named_and_the_others_converted(here):
+    (here / "in").mkdir()
+    found = broken(here / "in")
+    Image.fromarray(noise(0, 8, 9)).save("in/z.png")
+    done = convert("in", "--classifier", "c.pt")
+    assert done.status == 1
+    assert f"error: {len(found)} image(s) could not be converted:" in done.said
+    assert all(f"in/{path.name}: " in done.said for path in found)
+    assert "out: 1 image(s) converted" in done.said
+    assert "Traceback" not in done.said
+    assert sorted(path.name for path in (here / "out").iterdir()) == ["tries.csv", "z.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"to": "light"}, "light: is no class of this network; there are dark, bright"),
+        ({"tries": 2, "reference": "a.png"}, "--tries: a reference is one style"),
+        ({"reference": "c.pt"}, "--reference: c.pt is not an image"),
+        ({"model": "c.pt"}, "c.pt: cannot be read as a checkpoint"),
+        ({"out": "a.png"}, "--out: a.png is a file; give a folder"),
+        ({"out": "."}, "a.png: is a source, and would be overwritten"),
+        ({"classifier": "a.png"}, "a.png: cannot be loaded as TorchScript"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_written(here, options, said):
+    Image.fromarray(noise(0, 8, 9)).save("a.png")
+    before = sorted(path.name for path in here.rglob("*"))
+    done = convert("a.png", **options)
+    assert done.status == 1
+    assert said in done.said
+    assert "Traceback" not in done.said
+    assert sorted(path.name for path in here.rglob("*")) == before
+
+
+def test_interpolation_goes_evenly_from_style_to_style():
+    styles = torch.tensor([[0.0, 0.0], [1.0, 2.0], [3.0, 2.0]])
+    assert interpolate(styles, 5).tolist() == [[0, 0], [0.5, 1], [1, 2], [2, 2], [3, 2]]
+    assert interpolate(styles[:2], 2).tolist() == [[0, 0], [1, 2]]
+
+
+@pytest.mark.parametrize(("ending", "frames"), [("png", 1), ("gif", 5), ("webp", 5)])
+def test_a_strip_and_animations(here, ending, frames):
+    write_images("in", {"x": 1, "y": 2}, size=48)
+    styles = ["--reference", "in/y/y-00.png", "--reference", "in/y/y-01.png"]
+    for number, way in enumerate((styles, ["--latents", 3])):
+        file = here / f"{number}.{ending}"
+        done = command(
+            *("interpolate", "in/x/x-00.png", "--model", "m.ckpt", "--to", "dark", *way, "--frames", 5),
+            *("--out", file, "--threads", 1),
+        )
+        assert done.status == 0, done.said
+        with Image.open(file) as image:
+            assert image.size == ((6 * 48, 48) if ending == "png" else (48, 48))
+            assert getattr(image, "n_frames", 1) == frames
+            pixels = np.asarray(image.convert("L"))
+        if ending == "png":
+            assert np.abs(pixels[:, :48].astype(int) - grey("in/x/x-00.png")).mean() < 8  # scaled to 64 and back
+    command(
+        "convert", "in/x/x-00.png", "--model", "m.ckpt", "--to", "dark", "--reference", "in/y/y-01.png", "--out", "o"
+    )
+    if ending == "png":
+        assert np.array_equal(grey("0.png")[:, -48:], grey("o/x-00.png"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--out", "a.png"], "--reference, --latents: give"),
+        (["--reference", "q.png", "--out", "a.png"], "--reference, --latents: give"),
+        (["--latents", 2, "--out", "a.jpg"], "a.jpg must end in .png, for a strip, or in .gif or .webp"),
+        (["--latents", 2, "--out", "q.png"], "q.png would be overwritten"),
+    ],
+)
+def test_what_cannot_be_shown_is_said(here, arguments, said):
+    Image.fromarray(noise(0, 8, 9)).save("q.png")
+    done = command("interpolate", "q.png", "--model", "m.ckpt", "--to", "dark", *arguments)
+    assert (done.status, said in done.said) == (1, True), done.said
