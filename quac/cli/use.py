@@ -32,9 +32,11 @@ def convert(
     classifier: Annotated[
         Path | None, typer.Option(help="TorchScript file: the best try is kept, and tries.csv lists all.")
     ] = None,
-    scale: Annotated[float, typer.Option(help="As validation_config.scale.")] = 1.0,
-    shift: Annotated[float, typer.Option(help="As validation_config.shift.")] = 0.0,
-    classifier_size: Annotated[int | None, typer.Option(min=1, help="As validation_config.img_size.")] = None,
+    scale: Annotated[float, typer.Option(help="For the classifier: as validation_config.scale.")] = 1.0,
+    shift: Annotated[float, typer.Option(help="For the classifier: as validation_config.shift.")] = 0.0,
+    classifier_size: Annotated[
+        int | None, typer.Option(min=1, help="As validation_config.img_size. Default: that of the networks.")
+    ] = None,
     native: Native = False,
     range: Range = None,
     page: Page = None,

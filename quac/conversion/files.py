@@ -55,7 +55,7 @@ def convert_files(network, results, tries, styles, judge=None, native=False):
         except QuacError as error:
             faults.append(f"{place.path}: {error}")
     if opaque:
-        log.warning("%d image(s) have transparency, which was laid on a background; their results have none", opaque)
+        log.warning("%d image(s) have an opacity: they were laid on a background, and their results have none", opaque)
     return pd.DataFrame(rows, columns=COLUMNS), faults
 
 

@@ -48,7 +48,12 @@ def encode(path, pixels, decoded, limits=None):
             temporary.write_bytes(imagecodecs.png_encode(flat))
         else:
             name, options = _SHALLOW[ending]
-            Image.fromarray(flat).save(temporary, format=name, **options)
+            try:
+                Image.fromarray(flat).save(temporary, format=name, **options)
+            except ValueError as error:  # such as a side that is too long for the format
+                raise ImageError(
+                    f"its result cannot be written as {name} ({error}); let its name end otherwise"
+                ) from None
 
 
 def _values(pixels, dtype, limits):

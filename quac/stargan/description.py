@@ -82,7 +82,7 @@ def read_description(content, path):
     version = found.get("format") if isinstance(found, dict) else None
     if version != FORMAT:
         raise QuacError(
-            f"{path}: is of format {version}, and this quac reads format {FORMAT}; install the quac it is of"
+            f"{path}: describes itself in format {version}, but this quac reads {FORMAT}; install a newer one"
         )
     try:
         return Description.model_validate(found)

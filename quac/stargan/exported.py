@@ -51,7 +51,7 @@ def export(networks, model, path, kind):
     latent, label = torch.zeros(2, model.latent_dim), torch.zeros(2, dtype=torch.int64)
     any_size = {0: batch, 2: unit * Dim("rows", min=2), 3: unit * Dim("columns", min=2)}
     inputs = {
-        "generator": ((image + torch.linspace(-1, 1, size), style), (any_size, {0: batch})),
+        "generator": ((image, style), (any_size, {0: batch})),
         "mapping_network": ((latent, label), ({0: batch}, {0: batch})),
         "style_encoder": ((image, label), ({0: batch}, {0: batch})),
     }

@@ -41,7 +41,7 @@ def test_a_result_is_what_its_query_was_and_is_where_it_was(here):
     before = {path: digest_of_file(path) for path in found}
     done = convert("in", out="in/out")
     assert done.status == 0, done.said
-    assert "transparency, which was laid on a background" in done.said
+    assert "12 image(s) have an opacity: they were laid on a background" in done.said
     for path in found:
         query, result = decode(path), decode(here / "in/out" / path.relative_to(here / "in"))
         assert result.values.shape[:2] == query.values.shape[:2]

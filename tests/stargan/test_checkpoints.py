@@ -129,7 +129,7 @@ def test_what_a_checkpoint_says_of_itself_must_be_what_is_asked_for(tmp_path, as
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format": 2}, "x.ckpt: is of format 2, and this quac reads format 1"),
+        ({"format": 2}, "x.ckpt: describes itself in format 2, but this quac reads 1"),
         ({"classes": ["a"]}, "x.ckpt: what it says of itself cannot be used .*classes: List"),
         ({"classes": ["a", "b", "c"]}, "its sizes contradict each other"),
         ({"classes": ["a", "a"]}, "two classes have one name"),

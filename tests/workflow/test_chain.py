@@ -5,11 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
-from builders import ROOT
+from builders import ROOT, command
 from PIL import Image
 
 from quac.config.evaluation import KINDS
@@ -94,6 +95,26 @@ def test_scores_are_of_the_same_tries_as_the_conversion_of_the_selected_checkpoi
         converted = converted[converted["source"] != converted["target"]]
         scored_too = scored[scored["kind"] == kind].reset_index(drop=True)
         pd.testing.assert_frame_equal(scored_too, converted[scored.columns].reset_index(drop=True))
+
+
+def test_a_query_converted_by_hand_is_what_the_run_made_of_it(finished, tmp_path):
+    chosen = finished.folder / read_json(finished.root / "selection/selected.json")["checkpoint"]
+    done = command(
+        *("convert", finished.folder / "data/test/across", "--model", chosen, "--to", "along", "--tries", 2),
+        *("--classifier", finished.root / "classifier/classifier.pt", "--out", tmp_path, "--threads", 1),
+    )
+    assert done.status == 0, done.said
+    made = sorted((finished.root / "generated_images/test/latent/across/along").iterdir())
+    assert len(made) == 4
+    for path in made:
+        ours, theirs = (np.asarray(Image.open(file)).astype(int) for file in (tmp_path / path.name, path))
+        assert np.abs(ours - theirs).max() <= 1
+    tries = read_table(finished.root / "conversion/test/latent.parquet")
+    tries = tries[(tries["source"] == "across")].reset_index(drop=True)
+    by_hand = pd.read_csv(tmp_path / "tries.csv").sort_values(["digest", "try"], ignore_index=True)
+    tries = tries.sort_values(["digest", "try"], ignore_index=True)
+    assert by_hand["style"].tolist() == tries["style"].tolist()
+    assert np.allclose(by_hand["p_target"], tries["p_target"], atol=1e-5)
 
 
 def test_checkpoints_have_the_published_names(finished):
