@@ -70,7 +70,7 @@ def _convert(network, query, place, target, paths, tries, styles, judge):
         if not p.isfinite().all():
             raise QuacError("the networks, or the classifier, give NaN or infinity for it; try another checkpoint")
         hit, l1 = p.argmax(1) == label, (images - query.x).abs().mean((1, 2, 3)).tolist()
-        best = int((p[:, label] + hit).argmax())  # any hit before any miss
+        best = int((p[:, label] - (~hit).float()).argmax())  # any hit before any miss
         for number, (_, names) in enumerate(drawn):
             rows.append(
                 {

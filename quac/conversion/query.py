@@ -27,7 +27,7 @@ class Query:
     def restore(self, image, network):
         """A generated image (C, height, width) -> pixels (H, W, C) uint16 of the query's size, spanning [0, 1]."""
         if not image.isfinite().all():
-            raise QuacError("the networks give NaN or infinity for it; remove it, or give another checkpoint")
+            raise QuacError("the networks give NaN or infinity for this image; give another checkpoint")
         values = network.from_range(image).mul(65535).round().to(torch.int32).permute(1, 2, 0)
         return resize(values.cpu().numpy().astype(np.uint16), self.width, self.height)
 

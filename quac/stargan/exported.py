@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import nn
 from torch.export import Dim
 
-from quac.errors import QuacError
 from quac.files import whole
 from quac.stargan.networks import AVERAGED
 
@@ -38,14 +37,12 @@ def export(networks, model, path, kind):
         networks: generator, mapping network and style encoder, on the CPU; their heads are replaced.
         model: their `model` section.
         path: of the generator; the others have their name before its ending.
-        kind: `torchscript` or `pt2`.
+        kind: one of FORMATS.
 
     The generator takes images (B, C, H, W) in the networks' range, their sides multiples of `img_size / 16`, and styles
     (B, style_dim); the mapping network latents (B, latent_dim) and labels (B,) int64; the style encoder images, squares
     of `img_size`, and labels. Labels count the classes from 0.
     """
-    if kind not in FORMATS:
-        raise QuacError(f"--format: is {kind}; give quac, {' or '.join(FORMATS)}")
     batch, unit, size = Dim("batch"), model.img_size // 16, model.img_size
     image, style = torch.zeros(2, model.input_dim, size, size), torch.zeros(2, model.style_dim)
     latent, label = torch.zeros(2, model.latent_dim), torch.zeros(2, dtype=torch.int64)

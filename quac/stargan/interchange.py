@@ -86,10 +86,12 @@ def _sizes(weights, path):
         img_size, of_encoder = 2 ** (_blocks(generator, "encode") - 2 + 4), 2 ** (_blocks(encoder, "shared") + 2)
         last = max(int(key.split(".")[1]) for key in encoder if key.startswith("shared."))
         max_conv_dim = encoder[f"shared.{last}.weight"].shape[0]
-    except (KeyError, ValueError) as error:
-        raise QuacError(
-            f"{path}: is of no networks of StarGAN v2 (it has no {error}); give <step>_nets_ema.ckpt"
-        ) from None
+    except (LookupError, ValueError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else "its weights have other shapes"
+        raise QuacError(f"{path}: is of no networks of StarGAN v2 ({reason}); give <step>_nets_ema.ckpt") from None
+    num_domains = len({key.split(".")[1] for key in mapping if key.startswith("unshared.")})
+    if num_domains < 2:
+        raise QuacError(f"{path}: has one class, and there is nothing to convert into; give a file of two or more")
     if img_size != of_encoder or image_size_fault(img_size):
         raise QuacError(
             f"{path}: its generator is built for images of {img_size}, its style encoder for {of_encoder} pixels; "
@@ -109,7 +111,7 @@ def _sizes(weights, path):
         "img_size": img_size,
         "style_dim": style_dim,
         "latent_dim": latent_dim,
-        "num_domains": len({key.split(".")[1] for key in mapping if key.startswith("unshared.")}),
+        "num_domains": num_domains,
         "input_dim": input_dim,
         "conv_dim": conv_dim,
         "max_conv_dim": max_conv_dim,

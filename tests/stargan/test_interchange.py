@@ -98,6 +98,8 @@ def test_a_style_encoder_of_one_output_is_that_of_every_class(tmp_path):
         (lambda c: c["generator"].update({"hpf.filter": torch.zeros(3, 3)}), {}, "a high-pass filter .* w_hpf 0"),
         (lambda c: c.pop("style_encoder"), {}, "holds no style encoder"),
         (lambda c: c["generator"].pop("from_rgb.weight"), {}, "it has no 'from_rgb.weight'"),
+        (lambda c: c["generator"].update({"from_rgb.weight": torch.zeros(3)}), {}, "its weights have other shapes"),
+        (lambda c: c.update(small(1)[1]), {"classes": ["a"]}, "has one class"),
         (lambda c: c["generator"].pop("to_rgb.0.bias"), {}, r"(?s)generator\.to_rgb\.0\.bias: missing, not \[4\]"),
         (lambda c: c["generator"].update({"more": torch.zeros(1)}), {}, r"(?s)generator\.more: \[1\], not known"),
         (lambda c: c["style_encoder"].pop("unshared.2.bias"), {}, r"(?s)style_encoder\.unshared\.2\.bias: missing"),
