@@ -37,5 +37,6 @@ def test_the_commit_is_that_of_the_package_and_of_no_other_repository(tmp_path):
     git("add", "quac")
     git("commit", "-m", "the package")
     assert re.fullmatch("[0-9a-f]{40}", commit())
-    (tmp_path / "quac" / "errors.py").write_text("# changed\n")
+    with open(tmp_path / "quac" / "errors.py", "a") as file:
+        file.write("# changed\n")
     assert re.fullmatch(r"[0-9a-f]{40}\+changes", commit())

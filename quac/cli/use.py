@@ -1,7 +1,6 @@
 """The use of a trained network, without the run that made it."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Annotated
 
 import typer
@@ -55,6 +54,7 @@ def convert(
     converted is named at the end, and the exit status is 1.
     """
     from quac.classifier.judge import Judge
+    from quac.config.evaluation import Reading as Judging
     from quac.conversion.files import OneStyle, convert_files
     from quac.conversion.places import list_places, results_of
 
@@ -67,7 +67,7 @@ def convert(
     targets = _classes(to, network)
     judge = classifier and Judge(
         classifier,
-        SimpleNamespace(scale=scale, shift=shift, img_size=classifier_size or network.description.img_size),
+        Judging(scale=scale, shift=shift, img_size=classifier_size or network.description.img_size),
         network.description.model,
         network.classes,
         network.device,

@@ -32,11 +32,8 @@ rule convert:
         judges=repeated("--judge", "judges"),
         options=computing,
     shell:
-        "quac convert --key {input.key:q} --selected {input.selected:q} --classifier {input.classifier:q}"
-        " --detailed {params.judges:q}"
-
-
         "quac convert-split --key {input.key:q} --selected {input.selected:q} --classifier {input.classifier:q}"
+        " --detailed {params.judges:q}"
         " --store {input.store:q} --index {input.index:q}"
         " --reference-store {input.reference_store:q} --reference-index {input.reference_index:q}"
         " --kind {wildcards.kind} --out {output.table:q} --images {output.images:q} {params.options} --log-file {log:q}"
