@@ -54,6 +54,8 @@ def test_a_touch_changes_nothing_not_even_of_large_files(finished):
         ("run", {"save_every": 3}, {"train": 1, **ONE_CHECKPOINT_MORE}),
         ("validation_config", {"min_accuracy": 0.01}, {"check_classifier": 1, "report": 1}),
         ("validation_config", {"num_outs_per_domain": 3}, AFTER_JUDGE),
+        ("selection", {"rule": "one_se"}, ONLY_CHOSEN_ANEW),
+        ("selection", {"tries": 1}, AFTER_JUDGE),
         ("model", {"num_domains": 2}, {"check_splits": 1, "report": 1}),
         ("report", {"examples": 1}, {"report": 1}),
         ("log", {"notes": "a word"}, {"report": 1}),
@@ -69,6 +71,12 @@ def test_another_classifier_is_not_trained_for(edited):
     save_classifier(edited.folder / "other.pt", Brightness())
     edited.edit("validation_config", classifier_checkpoint="other.pt")
     assert edited.plan() == {"check_classifier": 1, **AFTER_JUDGE}
+
+
+def test_a_further_judge_judges_what_is_reported_and_chooses_nothing(edited):
+    save_classifier(edited.folder / "further.pt", Brightness())
+    edited.edit("judges", strict="further.pt")
+    assert edited.plan() == {"check_classifier": 1, "convert": 4, "matrices": 4, "report": 1}
 
 
 def test_another_classifier_is_trained_for_where_the_objective_has_it(edited):

@@ -41,9 +41,14 @@ rule convert:
 
 rule matrices:
     input:
-        table="{root}/conversion/{split}/{kind}.parquet",
-        index=in_data("{split}.parquet"),
-        judged=in_run("classifier/judged.parquet"),
+        # What the judge says of real images changes only where it says else of generated ones too, or in other splits.
+        unpack(
+            gated(
+                "{root}/evaluation/{split}/{kind}_cells.csv",
+                {"table": in_run("conversion/{split}/{kind}.parquet"), "index": in_data("{split}.parquet")},
+                gates=[in_run("classifier/judged.parquet")],
+            )
+        ),
     output:
         matrices=expand("{{root}}/evaluation/{{split}}/{{kind}}_{metric}.csv", metric=MATRICES),
         cells="{root}/evaluation/{split}/{kind}_cells.csv",
@@ -53,5 +58,5 @@ rule matrices:
     params:
         matrices=lambda wc, output: [word for path in output.matrices for word in ("--out", path)],
     shell:
-        "quac matrices --table {input.table:q} --index {input.index:q} --judged {input.judged:q} {params.matrices:q}"
+        "quac matrices --table {input.table:q} --index {input.index:q} --judged {input.gates:q} {params.matrices:q}"
         " --cells {output.cells:q} --averages {output.averages:q} --log-file {log:q}"
