@@ -1,4 +1,4 @@
-"""The stages from a checkpoint to the report."""
+"""The stages from the tables of tries to the report."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from quac.cli.command import ClassifierFile, Device, FurtherJudges, IndexFile, Key, Log, Out, StoreFile, Threads, stage
+from quac.cli.command import IndexFile, Key, Log, Out, stage
 from quac.console import log
-from quac.files import digest_of_file, read_json, write_json, write_text
+from quac.files import read_json, write_json, write_text
 from quac.provenance import Provenance
 from quac.settings import read_settings
 
@@ -19,66 +19,6 @@ def resolve_config(key: Key, out: Out, log_file: Log = None):
     import yaml
 
     write_text(out, yaml.safe_dump(read_json(key)["settings"], sort_keys=False, allow_unicode=True))
-
-
-@stage
-def convert_split(
-    key: Key,
-    classifier: ClassifierFile,
-    store: StoreFile,
-    index: IndexFile,
-    reference_store: StoreFile,
-    reference_index: IndexFile,
-    kind: Annotated[list[str], typer.Option(help="latent or reference; may be repeated.")],
-    out: Out,
-    checkpoint: Annotated[Path | None, typer.Option(help="Networks, in the published format.")] = None,
-    selected: Annotated[Path | None, typer.Option(help="Or: what `select-checkpoint` wrote.")] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder for the best try of each query.")] = None,
-    detailed: Annotated[bool, typer.Option(help="Measure more than the choice of a checkpoint needs.")] = False,
-    judge: FurtherJudges = None,
-    threads: Threads = None,
-    device: Device = "auto",
-    log_file: Log = None,
-):
-    """Convert a split by a checkpoint, and have every try judged; write the table of all tries."""
-    from contextlib import nullcontext
-
-    from quac.classifier.judge import Judge, open_judges
-    from quac.conversion.convert import convert
-    from quac.conversion.details import Details
-    from quac.conversion.images import BestImages
-    from quac.conversion.styles import open_styles
-    from quac.data.store import Store
-    from quac.device import choose_device
-    from quac.stargan.checkpoints import load_checkpoint
-    from quac.stargan.publish import step_of
-    from quac.tables import write_table
-
-    provenance, settings = Provenance("convert", key), read_settings(key)
-    checkpoint, where = checkpoint or Path(read_json(selected)["checkpoint"]), choose_device(device, threads)
-    queries, references = Store.open(store, index), Store.open(reference_store, reference_index)
-    queries.require(settings.model, references.classes)
-    networks = load_checkpoint(checkpoint, settings.model, len(queries.classes), where)
-    first = Judge(classifier, settings.judge, settings.model, queries.classes, where)
-    details = None
-    if detailed:
-        judges = open_judges(settings.judges, judge or [], settings.model, queries.classes, where)
-        details = Details(networks, judges, queries.classes, settings)
-    styles = open_styles(kind, networks, references, settings, where)
-    with BestImages(images, queries) if images else nullcontext() as keep:
-        table = convert(networks["generator"], first, queries, styles, settings, where, keep, details)
-    write_table(
-        out,
-        table,
-        step=step_of(checkpoint),
-        checkpoint=str(checkpoint),
-        checkpoint_digest=digest_of_file(checkpoint),
-        classes=queries.classes,
-        tries=settings.tries,
-        max_per_class=settings.max_per_class,
-        found={name: len(queries.rows_of(label)) for label, name in enumerate(queries.classes)},
-        provenance=provenance.record(device=str(where), classifier=digest_of_file(classifier)),
-    )
 
 
 @stage

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from quac.config.data import Checks, Data, Split, SplitMaker
-from quac.config.evaluation import Classifier, FurtherJudge, Judge, Selection
+from quac.config.evaluation import Classifier, Conversion, FurtherJudge, Judge, Selection
 from quac.config.section import Section, key, section_of
 from quac.config.training import Init, Loss, Model, Run, Solver
 
@@ -63,6 +63,7 @@ class Config(Section):
     )
     classifier: Classifier = Classifier()
     selection: Selection = Selection()
+    conversion: Conversion = Conversion()
     run: Run = Run()
     loss: Loss = Loss()
     init: Init = Init()

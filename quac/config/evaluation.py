@@ -78,6 +78,14 @@ class Classifier(Section):
     )
 
 
+class Conversion(Section):
+    """How the conversion is carried out."""
+
+    shards: Positive = key(
+        1, "Jobs into which the conversion of a split, and the scoring of a checkpoint, are split. Changes no result."
+    )
+
+
 class Selection(Section):
     """Which checkpoint is chosen, by the validation split."""
 

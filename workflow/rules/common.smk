@@ -82,7 +82,13 @@ wildcard_constraints:
     split="train|validation|test",
     kind="|".join(KINDS),
     step=r"\d+",
+    shard=r"\d+-of-\d+",
     end="|".join(f"{end:06d}" for ends in SEGMENTS.values() for end in ends),
+
+
+def roots_where(whole):
+    """Wildcard constraint: roots of the runs whose conversions are of one job, or of several."""
+    return "|".join(re.escape(root) for root, run in RUNS.items() if (run.conversion.shards == 1) == whole) or "(?!)"
 
 
 def root_of(wc):
@@ -113,6 +119,11 @@ def computing(wc, input):
     """Options of a stage that runs a network."""
     run = run_of(wc).run
     return f"--device {run.device}" + (f" --threads {run.threads}" if run.threads else "")
+
+
+def computing_shard(wc, input):
+    """Options of one of several jobs that do the work of one."""
+    return f"{computing(wc, input)} --shard {wc.shard.replace('-of-', ' ')}"
 
 
 def decoders(wc):

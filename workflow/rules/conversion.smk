@@ -1,21 +1,21 @@
+def converting(output, **more):
+    """Input function: what the conversion of a split by the selected checkpoint takes, `more` besides."""
+    inputs = {
+        "selected": in_run("selection/selected.json"),
+        "classifier": classifier_file,
+        "judges": further_judges,
+        "store": in_data("{split}.store"),
+        "index": in_data("{split}.parquet"),
+        "reference_store": references(".store"),
+        "reference_index": references(".parquet"),
+        "key": key_of("conversion_{split}"),
+    }
+    return gated(output, inputs, gates=[every_step("{root}/checkpoints/{step}_nets_ema.ckpt")])
+
+
 rule convert:
     input:
-        unpack(
-            gated(
-                "{root}/conversion/{split}/{kind}.parquet",
-                {
-                    "selected": in_run("selection/selected.json"),
-                    "classifier": classifier_file,
-                    "judges": further_judges,
-                    "store": in_data("{split}.store"),
-                    "index": in_data("{split}.parquet"),
-                    "reference_store": references(".store"),
-                    "reference_index": references(".parquet"),
-                    "key": key_of("conversion_{split}"),
-                },
-                gates=[every_step("{root}/checkpoints/{step}_nets_ema.ckpt")],
-            )
-        ),
+        unpack(converting("{root}/conversion/{split}/{kind}.parquet")),
     output:
         table="{root}/conversion/{split}/{kind}.parquet",
         images=directory("{root}/generated_images/{split}/{kind}"),
@@ -23,6 +23,8 @@ rule convert:
         "{root}/logs/convert_{split}_{kind}.log",
     benchmark:
         "{root}/logs/convert_{split}_{kind}.tsv"
+    wildcard_constraints:
+        root=roots_where(whole=True),
     threads: network_threads
     resources:
         gpu=1,
@@ -37,6 +39,41 @@ rule convert:
         " --store {input.store:q} --index {input.index:q}"
         " --reference-store {input.reference_store:q} --reference-index {input.reference_index:q}"
         " --kind {wildcards.kind} --out {output.table:q} --images {output.images:q} {params.options} --log-file {log:q}"
+
+
+use rule convert as convert_shard with:
+    input:
+        unpack(converting("{root}/conversion/{split}/{kind}_{shard}.parquet")),
+    output:
+        table="{root}/conversion/{split}/{kind}_{shard}.parquet",
+        images=directory("{root}/conversion/{split}/{kind}_{shard}"),
+    log:
+        "{root}/logs/convert_{split}_{kind}_{shard}.log",
+    benchmark:
+        "{root}/logs/convert_{split}_{kind}_{shard}.tsv"
+    wildcard_constraints:
+        root=roots_where(whole=False),
+    params:
+        judges=repeated("--judge", "judges"),
+        options=computing_shard,
+
+
+rule gather_conversion:
+    input:
+        tables=every_shard("{root}/conversion/{split}/{kind}_{shard}.parquet"),
+        images=every_shard("{root}/conversion/{split}/{kind}_{shard}"),
+    output:
+        table="{root}/conversion/{split}/{kind}.parquet",
+        images=directory("{root}/generated_images/{split}/{kind}"),
+    log:
+        "{root}/logs/gather_{split}_{kind}.log",
+    wildcard_constraints:
+        root=roots_where(whole=False),
+    params:
+        tables=repeated("--part", "tables"),
+        images=repeated("--part-images", "images"),
+    shell:
+        "quac gather {params.tables:q} {params.images:q} --out {output.table:q} --images {output.images:q} --log-file {log:q}"
 
 
 rule matrices:

@@ -137,6 +137,16 @@ def every_step(pattern):
     return lambda wc: [pattern.format(root=root_of(wc), step=f"{step:06d}") for step in run_of(wc).steps]
 
 
+def every_shard(pattern):
+    """Input function: a file of each shard of a conversion."""
+
+    def find(wc):
+        count = run_of(wc).conversion.shards
+        return [pattern.format(**dict(wc.items()), shard=f"{i}-of-{count}") for i in range(count)]
+
+    return find
+
+
 def conversions(pattern):
     """Input function: a file of each split but the training split, and of each kind."""
     return lambda wc: [

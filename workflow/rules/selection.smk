@@ -1,26 +1,28 @@
+def scoring(output):
+    """Input function: what the conversion of the validation split by a checkpoint takes."""
+    inputs = {
+        "checkpoint": in_run("checkpoints/{step}_nets_ema.ckpt"),
+        "classifier": classifier_file,
+        "store": in_data("validation.store"),
+        "index": in_data("validation.parquet"),
+        "reference_store": references(".store"),
+        "reference_index": references(".parquet"),
+        "key": key_of("score"),
+    }
+    return gated(output, inputs, gates=[in_run("classifier/check.json")])
+
+
 rule score_checkpoint:
     input:
-        unpack(
-            gated(
-                "{root}/selection/{step}.parquet",
-                {
-                    "checkpoint": in_run("checkpoints/{step}_nets_ema.ckpt"),
-                    "classifier": classifier_file,
-                    "store": in_data("validation.store"),
-                    "index": in_data("validation.parquet"),
-                    "reference_store": references(".store"),
-                    "reference_index": references(".parquet"),
-                    "key": key_of("score"),
-                },
-                gates=[in_run("classifier/check.json")],
-            )
-        ),
+        unpack(scoring("{root}/selection/{step}.parquet")),
     output:
         "{root}/selection/{step}.parquet",
     log:
         "{root}/logs/score_{step}.log",
     benchmark:
         "{root}/logs/score_{step}.tsv"
+    wildcard_constraints:
+        root=roots_where(whole=True),
     threads: network_threads
     resources:
         gpu=1,
@@ -33,6 +35,36 @@ rule score_checkpoint:
         " --store {input.store:q} --index {input.index:q}"
         " --reference-store {input.reference_store:q} --reference-index {input.reference_index:q}"
         " --kind latent --kind reference --out {output:q} {params.options} --log-file {log:q}"
+
+
+use rule score_checkpoint as score_shard with:
+    input:
+        unpack(scoring("{root}/selection/{step}_{shard}.parquet")),
+    output:
+        "{root}/selection/{step}_{shard}.parquet",
+    log:
+        "{root}/logs/score_{step}_{shard}.log",
+    benchmark:
+        "{root}/logs/score_{step}_{shard}.tsv"
+    wildcard_constraints:
+        root=roots_where(whole=False),
+    params:
+        options=computing_shard,
+
+
+rule gather_scores:
+    input:
+        tables=every_shard("{root}/selection/{step}_{shard}.parquet"),
+    output:
+        "{root}/selection/{step}.parquet",
+    log:
+        "{root}/logs/gather_{step}.log",
+    wildcard_constraints:
+        root=roots_where(whole=False),
+    params:
+        tables=repeated("--part", "tables"),
+    shell:
+        "quac gather {params.tables:q} --out {output:q} --log-file {log:q}"
 
 
 rule select_checkpoint:
