@@ -3,7 +3,7 @@ PYTHON ?= python3
 CORES ?= $(shell nproc)
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint bench bench-data bench-training bench-schedules docs
+.PHONY: demo test test-slow lint bench bench-data bench-training bench-schedules bench-conversion docs
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1
@@ -32,6 +32,9 @@ bench-training: .venv/installed
 
 bench-schedules: .venv/installed
 	$(BIN)/python benchmarks/schedules.py
+
+bench-conversion: .venv/installed
+	$(BIN)/python benchmarks/conversion.py
 
 docs: .venv/installed
 	$(BIN)/python -m quac.reference > config/README.md

@@ -125,16 +125,21 @@ def _convert_batch(generator, judge, store, styles, settings, device, keep, deta
     names = list(measured[0])
     numbers = torch.stack([torch.stack([row[name].float() for name in names]) for row in measured])
     numbers = numbers.cpu().numpy()[:, :, : len(rows)]
-    tables = [_table(store, source, rows, one, names, values) for one, values in zip(tries, numbers, strict=True)]
-    return pd.concat(tables, ignore_index=True)
+    return _table(store, source, rows, tries, names, numbers)
 
 
-def _table(store, source, rows, one, names, values):
-    """The rows of one try of a batch."""
+def _table(store, source, rows, tries, names, numbers):
+    """The rows of a batch, try by try; `numbers` are (tries, names, queries)."""
     classes = np.array(store.classes, dtype=object)
-    columns = {
-        name: classes[column.astype(int)] if "predicted" in name else column
-        for name, column in zip(names, values, strict=True)
-    }
-    about = {"query": store.paths[rows], "digest": store.digests[rows], "source": store.classes[source]}
-    return pd.DataFrame({**about, **one, **columns})
+    columns = dict(zip(names, numbers.transpose(1, 0, 2).reshape(len(names), -1), strict=True))
+    columns = {n: classes[column.astype(int)] if "predicted" in n else column for n, column in columns.items()}
+    return pd.DataFrame(
+        {
+            "query": np.tile(store.paths[rows], len(tries)),
+            "digest": np.tile(store.digests[rows], len(tries)),
+            "source": store.classes[source],
+            **{name: np.repeat([one[name] for one in tries], len(rows)) for name in ("target", "kind", "try")},
+            "style": [style for one in tries for style in one["style"]],
+            **columns,
+        }
+    )

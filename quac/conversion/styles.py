@@ -52,6 +52,7 @@ class ReferenceStyles:
         self.batch_size, self.seed, self.device = batch_size, seed, device
         self.members = [store.rows_of(label) for label in range(len(store.classes))]
         self.encoded = {}  # row of the store -> style
+        self.others = [iter(rows.tolist()) for rows in self.members]  # to fill batches up with
 
     def draw(self, digests, label, number):
         """Styles (B, style_dim) of try `number` of each query to the class `label`, and the references' paths."""
@@ -64,11 +65,25 @@ class ReferenceStyles:
 
     def _encode(self, rows, label):
         for part in batches_of(self.store, rows, self.batch_size):
-            rows = padded(part, self.store.batch_size(part[0], self.batch_size))
-            images = load(self.store, rows, self.device, self.data.scale, self.data.shift)
+            size = self.store.batch_size(part[0], self.batch_size)
+            part = np.array([*part, *self._others_like(part[0], label, size - len(part), {*rows})])
+            rows_of_batch = padded(part, size)
+            images = load(self.store, rows_of_batch, self.device, self.data.scale, self.data.shift)
             images = to_square(images, self.img_size)
             styles = self.style_encoder(images, torch.full((len(images),), label, device=self.device))
             self.encoded.update(zip(part.tolist(), styles, strict=False))
+
+    def _others_like(self, row, label, count, taken):
+        """References of a class that may be drawn later: in a batch that is padded anyway, they cost nothing."""
+        found = []
+        while len(found) < count and (other := next(self.others[label], None)) is not None:
+            if (
+                other not in self.encoded
+                and other not in taken
+                and (self.store.shapes[other] == self.store.shapes[row]).all()
+            ):
+                found.append(other)
+        return found
 
 
 def open_styles(kinds, networks, references, settings, device):

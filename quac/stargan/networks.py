@@ -57,9 +57,9 @@ class ResBlk(nn.Module):
         return (self._shortcut(x) + self._residual(x)) / math.sqrt(2)
 
     def _shortcut(self, x):
-        if self.conv1x1 is not None:
-            x = self.conv1x1(x)
-        return F.avg_pool2d(x, 2) if self.downsample else x
+        if self.downsample:  # before the convolution, which does not mind: a quarter of its work
+            x = F.avg_pool2d(x, 2)
+        return x if self.conv1x1 is None else self.conv1x1(x)
 
     def _residual(self, x):
         if self.norm1 is not None:
@@ -164,9 +164,9 @@ class AdainResBlk(nn.Module):
         return (self._shortcut(x) + self._residual(x, style)) / math.sqrt(2)
 
     def _shortcut(self, x):
-        if self.upsample:
-            x = F.interpolate(x, scale_factor=2, mode="nearest")
-        return self.conv1x1(x) if self.conv1x1 is not None else x
+        if self.conv1x1 is not None:  # before the doubling: a quarter of its work
+            x = self.conv1x1(x)
+        return F.interpolate(x, scale_factor=2, mode="nearest") if self.upsample else x
 
     def _residual(self, x, style):
         x = F.leaky_relu(self.norm1(x, style), LEAK)
