@@ -7,7 +7,7 @@ as options. The workflow calls these; a person may as well. The commands of
 of its run.
 """
 
-from quac.cli import classifier, conversion, data, interchange, results, training, use  # noqa: F401 (each adds its commands)
+from quac.cli import classifier, conversion, data, interchange, results, show, training, use  # noqa: F401 (each adds its commands)
 from quac.cli.command import app
 
 

@@ -25,8 +25,8 @@ FurtherJudges = Annotated[list[Path] | None, typer.Option(help="Further classifi
 IndexFile = Annotated[Path, typer.Option(help="Index of a split.")]
 
 
-def stage(function):
-    """A command whose errors end in one message, on the screen and in the log, and an exit status."""
+def guarded(function):
+    """A function whose errors end in one message, on the screen and in the log, and an exit status."""
 
     @functools.wraps(function)
     def run(*args, **kwargs):
@@ -42,7 +42,12 @@ def stage(function):
                 _fail(str(error), 128 + signum)
             _fail(_message(error), 1)
 
-    return app.command(name=function.__name__.strip("_").replace("_", "-"))(run)
+    return run
+
+
+def stage(function):
+    """A command of that name, guarded."""
+    return app.command(name=function.__name__.strip("_").replace("_", "-"))(guarded(function))
 
 
 def _fail(message, status):
