@@ -8,7 +8,7 @@ import torch
 
 from quac.console import progress
 from quac.conversion.styles import padded
-from quac.data.batches import batches_of, load, to_uint8
+from quac.data.batches import batches_of, load, to_pixels
 from quac.errors import QuacError
 
 
@@ -23,7 +23,7 @@ def convert(generator, judge, store, styles, settings, device, keep=None, detail
         styles: {kind: LatentStyles or ReferenceStyles}.
         settings: `tries` per query and target, `batch_size`, `data` (scale, shift), `seed`, and `max_per_class`, the
             number of queries of a class at most, or None.
-        keep: called with (kind, row of the store, target label, uint8 image) for the best try of each
+        keep: called with (kind, row of the store, target label, image of the store's depth) for the best try of each
             query and target: one that is called the target before one that is not, then that of the highest
             target probability, then the first.
         details: Details, to measure more than the choice of a checkpoint needs.
@@ -118,8 +118,9 @@ def _convert_batch(generator, judge, store, styles, settings, device, keep, deta
             if target != source:
                 best_images.append((kind, target, best_image))
     if keep:
+        depth = torch.uint8 if store.flat.dtype == np.uint8 else torch.uint16
         for kind, target, images in best_images:
-            pixels = to_uint8(images, settings.data.scale, settings.data.shift).cpu().numpy()
+            pixels = to_pixels(images, settings.data.scale, settings.data.shift, depth).cpu().numpy()
             for row, image in zip(rows, pixels, strict=False):
                 keep(kind, row, target, image)
     names = list(measured[0])

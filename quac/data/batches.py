@@ -21,9 +21,9 @@ def to_range(pixels, scale, shift):
     return pixels.float().div_(torch.iinfo(pixels.dtype).max).mul_(scale).add_(shift)
 
 
-def to_uint8(images, scale, shift):
-    """Inverse of `to_range`; values outside the range are clamped, then rounded."""
-    return images.sub(shift).div_(scale).clamp_(0, 1).mul_(255).round_().to(torch.uint8)
+def to_pixels(images, scale, shift, depth=torch.uint8):
+    """Inverse of `to_range`, to uint8 or uint16; values outside the range are clamped, then rounded."""
+    return images.sub(shift).div_(scale).clamp_(0, 1).mul_(torch.iinfo(depth).max).round_().to(depth)
 
 
 def to_square(images, side):

@@ -98,6 +98,12 @@ def to_image(pixels):
 
 
 def write_png(path, pixels):
-    """uint8 array (channels, height, width) -> a PNG file, whole or not at all."""
+    """uint8 or uint16 array (channels, height, width) -> a PNG file of that depth, whole or not at all."""
     with whole(path) as temporary:
-        to_image(pixels).save(temporary, format="png")
+        if pixels.dtype == np.uint8:
+            to_image(pixels).save(temporary, format="png")
+        else:
+            import imagecodecs  # here only, as in `decode`
+
+            flat = pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
+            temporary.write_bytes(imagecodecs.png_encode(flat))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torchvision.utils import make_grid
 
-from quac.data.batches import load, to_uint8
+from quac.data.batches import load, to_pixels
 
 MOST_QUERIES = 8
 MOST_TARGETS = 10
@@ -32,7 +32,7 @@ def sample_grid(averages, store, settings, device):
         for style in (averages["mapping_network"](z, y), averages["style_encoder"](reference, y)):
             columns.append(averages["generator"].render(features, style.expand(len(x), -1)))
     images = torch.stack(columns, 1).flatten(0, 1)
-    return make_grid(to_uint8(images, data.scale, data.shift), nrow=len(columns), padding=1).cpu().numpy()
+    return make_grid(to_pixels(images, data.scale, data.shift), nrow=len(columns), padding=1).cpu().numpy()
 
 
 def _queries(store):

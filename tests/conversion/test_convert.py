@@ -14,7 +14,7 @@ from quac.classifier.judge import Judge
 from quac.conversion.convert import convert
 from quac.conversion.images import BestImages
 from quac.conversion.styles import open_styles
-from quac.data.batches import load, to_uint8
+from quac.data.batches import load, to_pixels
 from quac.data.store import Store, build_store
 from quac.errors import QuacError
 from quac.stargan.networks import build_networks
@@ -123,7 +123,7 @@ def test_the_best_try_is_marked_and_kept(store, tmp_path):
     means = store.flat.reshape(len(store), -1).mean(1) / 255 * 2 - 1
     pixels = np.asarray(Image.open(tmp_path / "images" / "d" / "c" / "d-04.png"))
     level = torch.tensor(0.25 + 0.1 * means[store.paths.tolist().index("d/d-04.png")])
-    assert (pixels == to_uint8(level, 2.0, -1.0).item()).all()
+    assert (pixels == to_pixels(level, 2.0, -1.0).item()).all()
 
 
 def test_a_try_that_is_called_the_target_is_better_than_one_of_a_higher_probability(tmp_path):
@@ -153,7 +153,7 @@ def test_a_try_that_is_called_the_target_is_better_than_one_of_a_higher_probabil
     best = table[table["best"] & (table["target"] == "b") & (table["source"] == "a")]
     assert best["try"].tolist() == [0]
     assert best["p_target"].item() == pytest.approx(0.40)
-    assert (kept[0, 1] == to_uint8(torch.tensor(0.0), 2.0, -1.0).item()).all()
+    assert (kept[0, 1] == to_pixels(torch.tensor(0.0), 2.0, -1.0).item()).all()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_images_of_many_sizes_are_converted_whole(oblong, tmp_path, batch_size):
         style, _ = styles[kind].draw([best["digest"]], 1 - oblong.labels[row], best["try"])
         alone = networks["generator"](x, style)
         assert (alone - x).abs().mean().item() == pytest.approx(best["l1"], abs=1e-5)
-        assert abs(to_uint8(alone, 2.0, -1.0)[0].numpy().astype(int) - image).max() <= 1
+        assert abs(to_pixels(alone, 2.0, -1.0)[0].numpy().astype(int) - image).max() <= 1
 
 
 def test_the_style_of_an_oblong_reference_is_that_of_its_square(oblong):
@@ -238,3 +238,21 @@ def test_the_style_of_an_oblong_reference_is_that_of_its_square(oblong):
         image = load(oblong, [oblong.paths.tolist().index(name)], CPU, 2.0, -1.0)
         image = torch.nn.functional.interpolate(image, size=(32, 32), mode="bilinear", antialias=True)
         torch.testing.assert_close(style, networks["style_encoder"](image, torch.tensor([0]))[0], rtol=1e-4, atol=1e-5)
+
+
+def test_generated_images_have_the_depth_of_the_data(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        levels = np.random.default_rng(0).integers(0, 65536, (32, 32)).astype(np.uint16)
+        Image.fromarray(levels).save(tmp_path / "images" / name / "0.png")
+    index = make_index(tmp_path / "index.parquet", tmp_path / "images")
+    build_store(tmp_path / "pixels.store", index, storing())
+    deep = Store.open(tmp_path / "pixels.store", tmp_path / "index.parquet")
+    who = judge(tmp_path, Brightness(), ["a", "b"])
+    with BestImages(tmp_path / "out", deep) as keep:
+        table = convert(Stub(), who, deep, {"latent": StubStyles()}, settings(), CPU, keep)
+    written = np.asarray(Image.open(tmp_path / "out" / "a" / "b" / "0.png")).astype(int)
+    x = load(deep, [0], CPU, 2.0, -1.0)
+    best = table[table["best"] & (table["source"] == "a")].iloc[0]
+    level = 0.1 * x.mean().item() + (-0.25 if best["try"] == 0 else -0.75)
+    assert abs(written - (level + 1) / 2 * 65535).max() <= 1

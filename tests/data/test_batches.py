@@ -7,7 +7,7 @@ from builders import make_index, make_store, storing, tiny_config
 from PIL import Image
 
 from quac.data.augment import DRAWS, augment
-from quac.data.batches import TrainingBatches, load, to_range, to_uint8
+from quac.data.batches import TrainingBatches, load, to_pixels, to_range
 from quac.data.cache import DeviceCache
 from quac.data.store import Store, build_store
 
@@ -27,13 +27,14 @@ def batches(store, seed=0, pairs=True, **data):
 def test_every_pixel_survives_the_way_to_the_networks_and_back():
     pixels = torch.arange(256, dtype=torch.uint8)
     for scale, shift in ((2.0, -1.0), (1.0, 0.0), (4.0, 0.5)):
-        assert (to_uint8(to_range(pixels, scale, shift), scale, shift) == pixels).all()
+        assert (to_pixels(to_range(pixels, scale, shift), scale, shift) == pixels).all()
     assert to_range(pixels, 2.0, -1.0).aminmax() == (-1, 1)
     deep = torch.arange(65536, dtype=torch.int32).to(torch.uint16)
     assert to_range(deep, 2.0, -1.0).aminmax() == (-1, 1)
     assert len(to_range(deep, 2.0, -1.0).unique()) == 65536
+    assert (to_pixels(to_range(deep, 2.0, -1.0), 2.0, -1.0, torch.uint16) == deep).all()
     # Values outside the range are clamped; an image without a negative value is not stretched (QuAC does both).
-    assert to_uint8(torch.tensor([-9.0, 0.5, 9.0]), 2.0, -1.0).tolist() == [0, 191, 255]
+    assert to_pixels(torch.tensor([-9.0, 0.5, 9.0]), 2.0, -1.0).tolist() == [0, 191, 255]
 
 
 def test_a_batch_is_a_function_of_seed_and_step(store):
@@ -130,7 +131,7 @@ def larger(tmp_path_factory):
 
 def places_of(store, image):
     """Where an image of a batch was cut out: (row, top, left) of all squares that are the same."""
-    pixels = to_uint8(image, 2.0, -1.0).numpy()
+    pixels = to_pixels(image, 2.0, -1.0).numpy()
     found = []
     for row in range(len(store)):
         windows = np.lib.stride_tricks.sliding_window_view(store[row], (32, 32), (1, 2))

@@ -172,11 +172,18 @@ def test_depths_are_the_same_intensities():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_png_keeps_every_pixel(tmp_path, channels):
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_png_keeps_every_pixel(tmp_path, channels, depth):
     pixels = noise(0, channels, 8, 6)
+    pixels = pixels if depth == np.uint8 else pixels * np.uint16(199)
     write_png(tmp_path / "a.png", pixels)
-    assert (read(tmp_path / "a.png").transpose(2, 0, 1) == pixels).all()
-    assert to_image(pixels).size == (6, 8)
+    found = read(tmp_path / "a.png").transpose(2, 0, 1)
+    assert found.dtype == depth
+    assert (found == pixels).all()
+
+
+def test_an_image_for_view_has_its_sides_in_pillows_order():
+    assert to_image(noise(0, 3, 8, 6)).size == (6, 8)
 
 
 def test_reading_needs_only_what_it_is_told(tmp_path):
