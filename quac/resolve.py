@@ -82,6 +82,8 @@ def _fill_in(config, faults):
     _check_references(splits, faults)
     if unknown := sorted(config.checks.severity.keys() - SEVERITIES.keys()):
         faults.append(f"checks.severity: {', '.join(unknown)}: no such finding; there are {', '.join(SEVERITIES)}")
+    if config.checks.severity.get("class-missing", "error") != "error":
+        faults.append("checks.severity.class-missing: stays an error; a class without images cannot be scored")
     for term, ramp in config.loss.ramps.items():
         if ramp.end_step <= ramp.start_step:
             faults.append(f"loss.ramps.{term}.end_step: must be above start_step ({ramp.start_step})")

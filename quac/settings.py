@@ -97,7 +97,7 @@ def _classifier(config, _):
         "classifier": config.classifier.model_dump(exclude={"weights"}),  # the file itself is among the digests
         "seed": config.run.seed,
         "model": _shown(config),
-        "judge": _judging(config)["judge"],
+        "judge": config.validation_config.model_dump(include={"scale", "shift", "img_size"}),
         "data": config.data.model_dump(include={*_RANGE, "augment"}),
     }
 

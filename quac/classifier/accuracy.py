@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from quac.data.batches import batches_of, load
+from quac.errors import QuacError
 
 BINS = 15
 
@@ -17,6 +18,11 @@ def judge_store(judge, store, data, batch_size, device):
     logits = np.empty((len(store), len(judge.classes)), np.float32)
     for rows in batches_of(store, np.arange(len(store)), batch_size):
         logits[rows] = judge.logits(load(store, rows, device, data.scale, data.shift)).cpu().numpy()
+    if not (finite := np.isfinite(logits).all(1)).all():
+        raise QuacError(
+            f"{judge.path}: gives NaN for {(~finite).sum()} real image(s), {store.paths[~finite][0]} among them; "
+            "look at the image, or give another classifier"
+        )
     return logits
 
 

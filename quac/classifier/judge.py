@@ -8,6 +8,7 @@ from quac.classifier.loading import load_classifier
 from quac.data.batches import to_square
 from quac.errors import QuacError
 
+LARGEST = 1e4  # logit
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as Pillow turns colour into grey
 
 
@@ -19,7 +20,7 @@ class Judge:
     others. It may return logits or probabilities.
     """
 
-    def __init__(self, path, settings, model, classes, device):
+    def __init__(self, path, settings, model, classes, device, section="validation_config"):
         """Load and try out a classifier.
 
         Args:
@@ -29,17 +30,18 @@ class Judge:
                 outputs, or None: those of the data.
             model: a config's `model` section (img_size, input_dim): what it will be shown.
             classes: class names of the data, in their order, which is that of the probabilities.
+            section: of the config, for messages.
 
         Raises QuacError where the file is no classifier, does not accept the
         images, or has other classes than there are.
         """
-        self.path, self.settings, self.classes = path, settings, classes
+        self.path, self.settings, self.classes, self.section = path, settings, classes, section
         self.module, self.device = load_classifier(path, device), device
         named = settings.classes or classes
         if sorted(named) != sorted(classes):
             raise QuacError(
                 f"{path}: its classes are said to be {', '.join(named)}, but the data has {', '.join(classes)}; "
-                "name these in validation_config.classes, in the order of its outputs"
+                f"name these in {section}.classes, in the order of its outputs"
             )
         self.order = [named.index(name) for name in classes]
         self.channels, outputs = self._try_out(model)
@@ -54,7 +56,8 @@ class Judge:
     def logits(self, images):
         """As `__call__`, before the softmax; of a classifier that gives probabilities their logarithms."""
         outputs = self._outputs(images, self.channels).float()[:, self.order]
-        return outputs.clamp_min(1e-12).log() if self.gives_probabilities else outputs
+        # Of a probability of 0 the logarithm is finite too: distances are worked out of these.
+        return outputs.clamp_min(1e-12).log() if self.gives_probabilities else outputs.clamp(-LARGEST, LARGEST)
 
     def _outputs(self, images, channels):
         x = _in_channels(images, channels)
@@ -66,10 +69,7 @@ class Judge:
         if not isinstance(value, list | tuple):
             return value
         if len(value) != channels:
-            raise QuacError(
-                f"validation_config: scale or shift has {len(value)} numbers, but {self.path} takes {channels} "
-                "channel(s); give one number for all, or one for each"
-            )
+            raise ValueError(f"{self.section}.scale or shift has {len(value)} numbers for {channels} channel(s)")
         return torch.tensor(value, device=self.device)[:, None, None]
 
     def _try_out(self, model):
@@ -82,12 +82,16 @@ class Judge:
                 with torch.inference_mode():
                     outputs = self._outputs(probe, channels)
                 break
-            except (RuntimeError, AssertionError) as error:  # AssertionError: the guards of exported programs
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # of the module itself, of TorchScript, of the guards of exported programs
                 refused.append((str(error).strip().splitlines() or [type(error).__name__])[-1])
         else:
             raise QuacError(
-                f"{self.path}: does not accept images of {model.input_dim} x {size} x {size} ({refused[0]}); "
-                "set validation_config.img_size to its size, save it in float32, or export it for batches of any size"
+                f"{self.path}: does not accept images of {model.input_dim} x {size} x {size} ({refused[0]}), nor of "
+                f"{4 - model.input_dim} channel(s) ({refused[1]}); set {self.section}.img_size to its size, give "
+                "scale and shift a number, or one for each of its channels, save it in float32, or export it for "
+                "batches of any size"
             )
         if not isinstance(outputs, torch.Tensor):
             raise QuacError(
@@ -98,16 +102,17 @@ class Judge:
             raise QuacError(
                 f"{self.path}: gives outputs of shape {tuple(outputs.shape)} for 4 images, but the data has "
                 f"{len(self.classes)} classes ({', '.join(self.classes)}): expected (4, {len(self.classes)}). "
-                "Name its classes in data.classes, or give another classifier"
+                f"Give another classifier in {self.section}"
+                + (", or name its classes in data.classes" if self.section == "validation_config" else "")
             )
         return channels, outputs
 
 
 def open_judges(sections, paths, model, classes, device):
-    """Further judges, {name: Judge}: one of `paths` for each of `sections`, a namespace of sections as Judge takes."""
+    """Further judges, {name: Judge}: `sections` is a namespace of what Judge takes, `paths` are in the names' order."""
     return {
-        name: Judge(path, section, model, classes, device)
-        for (name, section), path in zip(vars(sections).items(), paths, strict=True)
+        name: Judge(path, section, model, classes, device, f"judges.{name}")
+        for (name, section), path in zip(sorted(vars(sections).items()), paths, strict=True)
     }
 
 

@@ -17,7 +17,7 @@ def load_classifier(path, device):
     Both formats hold code: load files of people you trust. Raises QuacError where the file is neither.
     """
     if not Path(path).is_file():
-        raise QuacError(f"{path}: does not exist; correct the path")
+        raise QuacError(f"{path}: is no file; correct the path")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit is deprecated, and what QuAC's users have
@@ -25,7 +25,8 @@ def load_classifier(path, device):
     except Exception as error:  # of either loader: many kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise QuacError(
-            f"{path}: cannot be loaded as TorchScript or as an exported program ({reason}); save it with "
+            f"{path}: cannot be loaded as TorchScript or as an exported program ({reason}). "
+            "If it holds the weights alone (a state_dict), load them into the model, and save that with "
             "torch.jit.script(model).save(...) or torch.export.save(...), see docs/classifier.md"
         ) from None
     for parameter in module.parameters():

@@ -1,15 +1,17 @@
 """Why a judge is weak: the usual suspects are its input range and the order of its classes."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
+import yaml
 from scipy.optimize import linear_sum_assignment
 
 from quac.classifier.accuracy import confusion_matrix, judge_store
 from quac.errors import QuacError
 
 # What classifiers are trained on, as scale and shift of pixels in [0, 1]. ImageNet: the means and standard deviations
-# that torchvision's weights are documented with, per channel; for one channel, of their averages.
+# that torchvision's weights are documented with, per channel; for one channel the averages of scale and shift.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 RANGES = {
     "pixels in [0, 1]": (1.0, 0.0),
@@ -20,12 +22,10 @@ RANGES = {
 WORTH = 0.1  # what another class order must gain, to be taken for more than chance
 
 
-def require_accuracy(judge, logits, store, data, batch_size, least, name="validation_config"):
+def require_accuracy(judge, logits, store, data, batch_size, least):
     """Stop where a judge calls fewer than `least` of the real images of a split right, and say what would help.
 
-    Args:
-        logits: its own of the images of `store`.
-        name: of the section of the config that names the classifier.
+    `logits` are its own of the images of `store`.
     """
     accuracy = float((logits.argmax(1) == store.labels).mean())
     if accuracy >= least:
@@ -42,8 +42,8 @@ def require_accuracy(judge, logits, store, data, batch_size, least, name="valida
             "What it says of generated images would mean little: train it longer, give another, or lower the limit"
         )
     wanted = [] if (scale, shift) == (judge.settings.scale, judge.settings.shift) else [_numbers(scale, shift)]
-    wanted += [f"classes: [{', '.join(order)}]"] if order else []
-    raise QuacError(f"{weak}It is {best:.1%} with {what}: set, in {name}, {', '.join(wanted)}")
+    wanted += [f"classes: {yaml.safe_dump(order, default_flow_style=True, width=math.inf).strip()}"] if order else []
+    raise QuacError(f"{weak}It is {best:.1%} with {what}: set, in {judge.section}, {', '.join(wanted)}")
 
 
 def _tried(judge, logits, store, data, batch_size):

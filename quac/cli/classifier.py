@@ -106,10 +106,7 @@ def check_classifier(
             said = f"{name}, {split}" if name else split
             log.info("%s: %.1f %% of %d images right", said, 100 * reports[split]["accuracy"], len(images))
             if split == "validation":
-                section = f"judges.{name}" if name else "validation_config"
-                require_accuracy(
-                    one, logits, images, settings.data, settings.batch_size, settings.min_accuracy, section
-                )
+                require_accuracy(one, logits, images, settings.data, settings.batch_size, settings.min_accuracy)
             if not name:
                 labels = {"split": split, "path": images.paths, "class": np.array(classes, dtype=object)[images.labels]}
                 columns = {f"logit_{own}": logits[:, i] for i, own in enumerate(classes)}

@@ -53,8 +53,9 @@ def convert(generator, judge, store, styles, settings, device, keep=None, detail
     if not parts:
         raise QuacError(f"shard {shard[0] + 1} of {shard[1]} has no queries; lower conversion.shards")
     table = pd.concat(parts, ignore_index=True)
-    if not np.isfinite(table[["p_source", "p_target", "l1"]].to_numpy()).all():
-        raise QuacError("the networks of this checkpoint, or the classifier, give NaN or infinity: it cannot be scored")
+    numbers = table.select_dtypes("number").drop(columns="diversity", errors="ignore")  # which one try has not
+    if not np.isfinite(numbers.to_numpy()).all():
+        raise QuacError("the networks of this checkpoint, or a classifier, give NaN or infinity: it cannot be scored")
     table["best"] = False
     rank = table["p_target"] - (table["predicted"] != table["target"]).astype("float32")
     table.loc[rank.groupby([table["kind"], table["query"], table["target"]]).idxmax(), "best"] = True
@@ -133,7 +134,9 @@ def _table(store, source, rows, tries, names, numbers):
     """The rows of a batch, try by try; `numbers` are (tries, names, queries)."""
     classes = np.array(store.classes, dtype=object)
     columns = dict(zip(names, numbers.transpose(1, 0, 2).reshape(len(names), -1), strict=True))
-    columns = {n: classes[column.astype(int)] if "predicted" in n else column for n, column in columns.items()}
+    for name in columns:
+        if name in ("predicted", "query_predicted") or name.startswith("predicted_by_"):
+            columns[name] = classes[columns[name].astype(int)]
     return pd.DataFrame(
         {
             "query": np.tile(store.paths[rows], len(tries)),

@@ -11,7 +11,7 @@ class Details:
     Columns: `ssim` (structural similarity to the query, 1: equal; Wang et al. 2004), `cycle` (mean absolute difference
     to the query, in the networks' range, after conversion back with the query's own style), `diversity` (mean absolute
     difference to the other tries of the query and target; NaN where there is one try), `logit_<class>`, and for each
-    further judge `predicted_<name>` and `p_target_<name>`.
+    further judge `predicted_by_<name>` and `p_target_by_<name>`.
     """
 
     def __init__(self, networks, judges, classes, settings):
@@ -44,7 +44,8 @@ class Details:
         measured |= {f"logit_{name}": logits[:, i] for i, name in enumerate(self.classes)}
         for name, judge in self.judges.items():
             p = judge(image)
-            measured |= {f"predicted_{name}": p.argmax(1), f"p_target_{name}": p[:, target]}
+            measured[f"predicted_by_{name}"] = p.argmax(1)
+            measured[f"p_target_by_{name}"] = p[:, target]
         return measured
 
     def apart(self, images):

@@ -6,7 +6,7 @@ compare them only between runs that were judged by the same classifier on the sa
 
 import numpy as np
 
-MOST = 5000  # samples of a side; the kernel distance compares all pairs
+MOST = 2000  # samples of a side, drawn; the kernel distance compares all pairs
 
 
 def frechet_distance(one, other):
@@ -22,22 +22,26 @@ def frechet_distance(one, other):
     return float(max(0.0, ((means[0] - means[1]) ** 2).sum() + trace))
 
 
-def kernel_distance(one, other):
+def kernel_distance(one, other, groups=None):
     """Squared maximum mean discrepancy of two samples (n, dims), kernel (x y / dims + 1)^3 (arXiv 1801.01401).
 
-    Unbiased, so it may be a little below 0; None where a sample has fewer than 2.
+    Unbiased, so it may be a little below 0. `groups` (n,) says what in `one` is not independent, such as the tries of
+    a query: pairs of one group do not count. None where there are no two to compare.
     """
-    if min(len(one), len(other)) < 2:
+    parts = _within(one, np.arange(len(one)) if groups is None else groups), _within(other, np.arange(len(other)))
+    if None in parts:
         return None
+    return float(sum(parts) - 2 * _kernel(one, other).mean())
 
-    def kernel(a, b):
-        return (a @ b.T / a.shape[1] + 1) ** 3
 
-    def within(x):
-        k = kernel(x, x)
-        return (k.sum() - k.trace()) / (len(x) * (len(x) - 1))
+def _kernel(a, b):
+    return (a @ b.T / a.shape[1] + 1) ** 3
 
-    return float(within(one) + within(other) - 2 * kernel(one, other).mean())
+
+def _within(x, groups):
+    """Mean of the kernel over the pairs of different groups."""
+    apart = groups[:, None] != groups[None]
+    return float(_kernel(x, x)[apart].mean()) if apart.any() else None
 
 
 def add_distances(cells, table, real, classes, seed=0):
@@ -50,14 +54,15 @@ def add_distances(cells, table, real, classes, seed=0):
     names, rng = [f"logit_{name}" for name in classes], np.random.default_rng(seed)
 
     def sample(rows):
-        values = rows[names].to_numpy(np.float64)
-        return values if len(values) <= MOST else rng.permutation(values)[:MOST]
+        return rows if len(rows) <= MOST else rows.iloc[np.sort(rng.permutation(len(rows))[:MOST])]
 
-    of_class = {name: sample(real[real["class"] == name]) for name in classes}
-    generated = {pair: sample(rows) for pair, rows in table.groupby(["source", "target"])}
+    of_class = {name: sample(real[real["class"] == name])[names].to_numpy(np.float64) for name in classes}
+    rows = {pair: sample(tries) for pair, tries in table.groupby(["source", "target"])}
+    generated = {pair: tries[names].to_numpy(np.float64) for pair, tries in rows.items()}
+    queries = {pair: tries["query"].factorize()[0] for pair, tries in rows.items()}
     pairs = list(zip(cells["source"], cells["target"], strict=True))
     return cells.assign(
         real=[len(of_class[target]) for _, target in pairs],
         frechet=[frechet_distance(generated[pair], of_class[pair[1]]) for pair in pairs],
-        kernel=[kernel_distance(generated[pair], of_class[pair[1]]) for pair in pairs],
+        kernel=[kernel_distance(generated[pair], of_class[pair[1]], queries[pair]) for pair in pairs],
     )

@@ -26,18 +26,18 @@ CONFIDENCE = 0.95
 
 def judges_of(table):
     """Names of the further judges of a table."""
-    marker = "predicted_"
+    marker = "predicted_by_"
     return [name.removeprefix(marker) for name in table.columns if name.startswith(marker)]
 
 
 def per_query(table):
     """One row per source, target and query: what it adds to each number of the pair.
 
-    `right` tells whether the judge calls the query itself its class; `translation_rate_<judge>` and
-    `conversion_rate_<judge>` are by further judges.
+    `right` tells whether the judge calls the query itself its class; `translation_rate_by_<judge>` and
+    `conversion_rate_by_<judge>` are by further judges.
     """
     columns = {"right": ("right", "first"), "tries": ("hit", "size")}
-    hits = {"": "predicted", **{f"_{name}": f"predicted_{name}" for name in judges_of(table)}}
+    hits = {"": "predicted", **{f"_by_{name}": f"predicted_by_{name}" for name in judges_of(table)}}
     table = table.assign(right=table["query_predicted"] == table["source"])
     for judge, predicted in hits.items():
         table[f"hit{judge}"] = (table[predicted] == table["target"]).astype(float)
@@ -89,7 +89,7 @@ def score(table, classes, seed=0):
     for metric in RATES:
         spread = np.concatenate(resampled[metric], axis=1).mean(1)
         averages |= _with_interval(metric, pairs[metric].mean(), spread, total)
-        averages[f"{metric}_standard_error"] = float(spread.std())
+        averages[f"{metric}_standard_error"] = _standard_error(averages, metric, spread)
     others = pairs.drop(columns=["source", "target", "scored", "tries", "right", *averages.keys() & set(pairs.columns)])
     return cells, averages | average(others)
 
@@ -124,6 +124,12 @@ def _with_interval(metric, rate, resampled, n):
     if high - low < 1e-9:  # all queries alike: the bootstrap has nothing to vary
         low, high = wilson_interval(rate, n)
     return {metric: float(rate), f"{metric}_low": float(low), f"{metric}_high": float(high)}
+
+
+def _standard_error(averages, metric, resampled):
+    """Of the resamples; where they do not vary, what Wilson's interval stands for."""
+    half = (averages[f"{metric}_high"] - averages[f"{metric}_low"]) / 2
+    return float(resampled.std()) if np.ptp(resampled) > 1e-9 else half / norm.ppf((1 + CONFIDENCE) / 2)
 
 
 def wilson_interval(rate, n):

@@ -1,10 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from builders import Brightness, judging, save_classifier
 from torch import nn
 
-from quac.classifier.judge import Judge
+from quac.classifier.judge import Judge, open_judges
 from quac.config.training import Model
 from quac.errors import QuacError
 
@@ -75,7 +77,7 @@ def test_a_range_for_each_channel(tmp_path):
     judge = load(path, channels=3, scale=[1.0, 2.0, 4.0], shift=[0.5, 0.0, -0.5])
     logits = judge.logits(torch.full((1, 3, 32, 32), 0.5))
     torch.testing.assert_close(logits, torch.tensor([[1.0, 1.5]]))
-    with pytest.raises(QuacError, match=r"has 2 numbers, but .* takes 3 channel"):
+    with pytest.raises(QuacError, match=r"scale or shift has 2 numbers for 3 channel"):
         load(path, channels=3, scale=[1.0, 2.0])
 
 
@@ -175,7 +177,9 @@ def test_a_file_that_is_no_classifier_is_named(tmp_path, content):
 
 def test_a_state_dict_is_no_classifier(tmp_path):
     torch.save(Side().state_dict(), tmp_path / "c.pt")
-    with pytest.raises(QuacError, match=r"save it with torch\.jit\.script"):
+    with pytest.raises(
+        QuacError, match=r"\(a state_dict\), load them into the model, and save that with torch\.jit\.script"
+    ):
         load(tmp_path / "c.pt")
 
 
@@ -200,3 +204,39 @@ def test_the_judge_does_not_change_what_it_is_shown(tmp_path):
     before = image.clone()
     load(save_classifier(tmp_path / "c.pt", Brightness()), scale=3.0)(image)
     np.testing.assert_array_equal(image, before)
+
+
+def test_what_is_given_for_each_channel_says_how_many_there_are(tmp_path):
+    """As the check advises for grey images and a classifier that was trained on ImageNet."""
+    both = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(1), nn.LazyLinear(2))
+    both(torch.zeros(1, 3, 32, 32))
+    judge = load(save_classifier(tmp_path / "c.pt", both), scale=[1.0, 2.0, 3.0], shift=[0.0, 0.0, 1.0])
+    assert judge.channels == 3
+
+
+class Strict(nn.Module):
+    def forward(self, x):
+        assert x.shape[1] == 3, "colour, please"
+        return x.mean(dim=(2, 3))[:, :2]
+
+
+def test_a_script_that_refuses_grey_is_shown_colour(tmp_path):
+    assert load(save_classifier(tmp_path / "c.pt", Strict())).channels == 3
+
+
+def test_further_judges_go_by_their_names(tmp_path):
+    paths = [save_classifier(tmp_path / f"{n}.pt", Fixed([float(n), 0.0])) for n in (1, 2)]
+    sections = SimpleNamespace(zeta=judging(scale=2.0), alpha=judging(scale=1.0))
+    judges = open_judges(sections, paths, Model(img_size=32, input_dim=1), ["a", "b"], CPU)
+    assert {name: (judge.path.name, judge.settings.scale) for name, judge in judges.items()} == {
+        "alpha": ("1.pt", 1.0),
+        "zeta": ("2.pt", 2.0),
+    }
+    with pytest.raises(QuacError, match=r"Give another classifier in judges\.alpha$"):
+        open_judges(sections, paths, Model(img_size=32, input_dim=1), ["a", "b", "c"], CPU)
+
+
+def test_certainty_is_finite(tmp_path):
+    judge = load(save_classifier(tmp_path / "c.pt", Fixed([0.0, float("-inf")])))
+    assert judge.logits(torch.zeros(1, 1, 32, 32)).isfinite().all()
+    assert judge(torch.zeros(1, 1, 32, 32)).tolist() == [[1.0, 0.0]]

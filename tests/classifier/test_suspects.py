@@ -1,10 +1,12 @@
 """A weak judge is told what would help: the range it was trained on, the order of its classes."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from builders import judging, make_store, save_classifier
 from PIL import Image
 from torch import nn
@@ -99,9 +101,21 @@ def test_an_order_that_was_given_wrongly(tmp_path, store):
     path = save_classifier(tmp_path / "c.pt", ByLevel([2.0], [-1.0], [2, 0, 1], 1))
     judge = Judge(path, judging(classes=["b", "c", "a"]), Model(img_size=32, input_dim=1), store.classes, CPU)
     with pytest.raises(QuacError, match=r"classes: \[c, a, b\]$"):
-        require_accuracy(judge, judge_store(judge, store, DATA, 4, CPU), store, DATA, 4, 0.9, "judges.second")
+        require_accuracy(judge, judge_store(judge, store, DATA, 4, CPU), store, DATA, 4, 0.9)
 
 
 def test_where_nothing_helps_it_is_said(tmp_path, store):
     with pytest.raises(QuacError, match=r"No usual input range and no other class order helps \(at best"):
         weak(tmp_path, store, [-77.0], [13.0])
+
+
+def test_the_order_that_is_suggested_is_yaml(tmp_path, store):
+    """Class names that YAML would read as something else are quoted."""
+    path = save_classifier(tmp_path / "c.pt", ByLevel([2.0], [-1.0], [2, 0, 1], 1))
+    names = ["no", "01", "a, b"]
+    judge = Judge(path, judging(), Model(img_size=32, input_dim=1), names, CPU)
+    named = replace(store, classes=names)
+    logits = judge_store(judge, store, DATA, 4, CPU)
+    with pytest.raises(QuacError) as error:
+        require_accuracy(judge, logits, named, DATA, 4, 0.9)
+    assert yaml.safe_load(str(error.value).split("set, in validation_config, ")[1]) == {"classes": ["a, b", "no", "01"]}

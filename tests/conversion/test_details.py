@@ -83,8 +83,8 @@ def test_the_distances_of_a_try(made):
         logits = made.first.logits(image)[0]
         assert [row.logit_a, row.logit_b, row.logit_c] == pytest.approx(logits.tolist(), abs=1e-4)
         p = made.second(image)[0]
-        assert row.predicted_other == CLASSES[p.argmax()]
-        assert row.p_target_other == pytest.approx(p[CLASSES.index(row.target)].item(), abs=1e-4)
+        assert row.predicted_by_other == CLASSES[p.argmax()]
+        assert row.p_target_by_other == pytest.approx(p[CLASSES.index(row.target)].item(), abs=1e-4)
 
 
 def test_what_the_judge_says_of_the_query_itself(made):
@@ -135,3 +135,19 @@ def test_a_cap_on_the_queries_is_the_same_however_the_split_is_listed(made):
     for label, name in enumerate(CLASSES):
         rows = chosen_queries(shuffled, label, SimpleNamespace(seed=0, max_per_class=3))
         assert sorted(shuffled.digests[rows]) == by_digest[name]
+
+
+def test_names_of_classes_are_no_names_of_columns(tmp_path):
+    """A class may be called as a column is."""
+    names = ["mispredicted", "predicted_by_x"]
+    store = make_store(tmp_path, dict.fromkeys(names, 2))
+    path = save_classifier(tmp_path / "c.pt", nn.Sequential(nn.Flatten(), nn.Linear(1024, 2)))
+    judge = Judge(path, judging(), CONFIG.model, names, CPU)
+    settings = SimpleNamespace(tries=1, batch_size=4, seed=0, max_per_class=None, model=CONFIG.model, data=CONFIG.data)
+    networks = build_networks(CONFIG.model, 2).eval().requires_grad_(False)
+    styles = open_styles(["latent"], networks, store, settings, CPU)
+    details = Details(networks, {"unpredicted": judge}, names, settings)
+    table = convert(networks["generator"], judge, store, styles, settings, CPU, details=details)
+    assert table[[f"logit_{name}" for name in names]].dtypes.map(str).unique().tolist() == ["float32"]
+    assert table["p_target_by_unpredicted"].dtype == "float32"
+    assert set(table["predicted_by_unpredicted"]) <= set(names)

@@ -55,7 +55,7 @@ def test_generated_images_are_compared_with_real_ones_of_the_target():
 
     def rows(name, level, **more):
         x = rng.normal(level, 1, (200, 2))
-        return pd.DataFrame({"logit_a": x[:, 0], "logit_b": x[:, 1], "class": name, **more})
+        return pd.DataFrame({"logit_a": x[:, 0], "logit_b": x[:, 1], "class": name, "query": range(200), **more})
 
     real = pd.concat([rows(name, level) for name, level in levels.items()])
     table = pd.concat([rows("", 10.0, source="a", target="b"), rows("", 10.0, source="b", target="a")])
@@ -64,3 +64,16 @@ def test_generated_images_are_compared_with_real_ones_of_the_target():
     assert found["real"].tolist() == [200, 200]
     assert found.loc["b", "frechet"] < 1 < 150 < found.loc["a", "frechet"]
     assert abs(found.loc["b", "kernel"]) < found.loc["a", "kernel"] / 10
+
+
+def test_tries_of_one_query_count_no_more_than_they_tell():
+    """Correlated samples of the same distribution are not farther from it."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(100):
+        shared = rng.normal(size=(30, 1, 5)) * 0.9**0.5
+        tries = (shared + rng.normal(size=(30, 10, 5)) * 0.1**0.5).reshape(300, 5)
+        real = rng.normal(size=(100, 5))
+        found.append((kernel_distance(tries, real, np.repeat(np.arange(30), 10)), kernel_distance(tries, real)))
+    grouped, plain = np.mean(found, axis=0)
+    assert abs(grouped) < 0.04 < 0.1 < plain
+    assert kernel_distance(np.zeros((4, 2)), np.zeros((5, 2)), np.zeros(4)) is None

@@ -172,11 +172,11 @@ def test_of_a_class_that_is_never_right_there_is_no_such_rate():
 
 def test_each_further_judge_has_rates_of_its_own():
     tries = table({("a", "b"): ["bb", "aa"], ("b", "a"): ["aa", "aa"]})
-    cells, averages = score(tries.assign(predicted_strict="a"), ["a", "b"])
+    cells, averages = score(tries.assign(predicted_by_strict="a"), ["a", "b"])
     assert cells["translation_rate"].tolist() == [0.5, 1]
-    assert cells["translation_rate_strict"].tolist() == [0, 1]
-    assert cells["conversion_rate_strict"].tolist() == [0, 1]
-    assert averages["conversion_rate_strict"] == 0.5
+    assert cells["translation_rate_by_strict"].tolist() == [0, 1]
+    assert cells["conversion_rate_by_strict"].tolist() == [0, 1]
+    assert averages["conversion_rate_by_strict"] == 0.5
 
 
 def test_the_diagonal_has_cells_and_no_part_in_the_averages():

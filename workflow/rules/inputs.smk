@@ -44,8 +44,8 @@ def classifier_weights(wc):
 
 
 def further_judges(wc):
-    """Classifiers that judge too; their content is in the keys."""
-    return [ancient(judge.classifier_checkpoint) for judge in run_of(wc).judges.values()]
+    """Classifiers that judge too, in the order of their names, as in the keys, which hold their content."""
+    return [ancient(judge.classifier_checkpoint) for _, judge in sorted(run_of(wc).judges.items())]
 
 
 def classifier_record(wc):
