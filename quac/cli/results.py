@@ -76,12 +76,16 @@ def report(
     inputs: Annotated[str, typer.Option(help="JSON: the paths of all that the report shows.")],
     html: Annotated[Path, typer.Option(help="The report.")],
     numbers: Annotated[Path, typer.Option(help="JSON file with every number shown.")],
+    cells: Annotated[Path, typer.Option(help="CSV file with the numbers of the class pairs.")],
     log_file: Log = None,
 ):
     """Render the report, and write the numbers behind it."""
-    from quac.report.build import collect, render
+    from quac.report.build import collect
+    from quac.report.matrices import cells_table
+    from quac.report.page import render
 
     facts, images = collect(json.loads(inputs))
     write_json(numbers, facts)
+    write_text(cells, cells_table(facts).to_csv(index=False))
     write_text(html, render(facts, images))
     log.info("%s: %.1f MB", html, html.stat().st_size / 1e6)

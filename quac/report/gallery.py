@@ -1,83 +1,85 @@
 """Examples of conversions for the report, failures included."""
 
-import base64
-import io
-
 import numpy as np
-from PIL import Image
 
-from quac.conversion.images import output_path
-from quac.data.images import to_8_bit, to_image
-
-MOST_BYTES = 3_500_000  # of all pictures together
+MOST_BYTES = 8_000_000  # of all pictures together
 SIDES = (128, 64, 32)  # of a picture, at most
+GROUPS = ("best", "typical", "failed")
 
 
-def choose_examples(tables, classes, examples, picture):
-    """The queries to show: for each kind and class pair, some that reached the target and some that did not.
+def show_examples(entries, query, generated):
+    """Make the pictures of entries, in their order, until they would take too much.
+
+    They are made smaller where not even the first round of entries would fit.
 
     Args:
-        tables: {kind: table of tries} of one split.
-        examples: how many of each, at most. Where the pictures would take too much, fewer are shown, then smaller
-            ones, and at last not all.
-        picture: called with (entry, largest side) for its pictures, a pair of data URIs.
+        entries: see `choose_entries`.
+        query, generated: called with (entry, largest side) for its pictures, data URIs.
 
     Returns:
-        `(entries, pictures, examples)`: dicts of a best try's columns and `converted`; a pair of data URIs for each;
-        and the number that was kept to.
+        `(entries, pictures)`: the entries that fit, and for them `queries`, {path: data URI}, and `generated`, a list.
     """
-    fewer = [(count, SIDES[0]) for count in range(examples, 1, -1)]
-    for count, side in [*fewer, *((min(examples, 1), side) for side in SIDES)]:
-        entries, pictures, room = choose_entries(tables, classes, count), [], MOST_BYTES
+    first_round = sum(entry["round"] == 0 for entry in entries)
+    for side in SIDES:
+        pictures, room = {"queries": {}, "generated": []}, MOST_BYTES
         for entry in entries:
-            pictures.append(picture(entry, side))
-            room -= sum(map(len, pictures[-1]))
-            if room < 0:
+            added = {} if entry["query"] in pictures["queries"] else {entry["query"]: query(entry, side)}
+            picture = generated(entry, side)
+            room -= len(picture) + sum(map(len, added.values()))
+            if room < 0 and pictures["generated"]:
                 break
-        if room >= 0:
+            pictures["queries"] |= added
+            pictures["generated"].append(picture)
+        if len(pictures["generated"]) >= first_round:
             break
-    return entries[: len(pictures)], pictures, count
+    return entries[: len(pictures["generated"])], pictures
 
 
 def choose_entries(tables, classes, examples):
-    """The entries of `choose_examples`.
+    """The queries to show.
 
-    Those that reached the target are spread evenly over the queries, not picked by their looks; of the others, those
-    farthest from the target come first.
+    For each kind and pair of classes: of those that reached the target the best, with the highest target probability,
+    and typical ones, spread evenly over the others and not picked by their looks; of those that did not, the farthest.
+
+    Args:
+        tables: {kind: table of tries} of one split.
+        examples: how many of each, at most.
+
+    Returns:
+        Dicts of a best try's columns, with `group`, one of GROUPS, and `round`: first one of each group of every
+        pair, then a second.
     """
     entries = []
     for kind, table in tables.items():
-        best = table[table["best"]].sort_values("query")
+        best = table[table["best"] & (table["source"] != table["target"])].sort_values("query")
+        pairs = {pair: rows for pair, rows in best.groupby(["source", "target"], sort=False)}
         for source in classes:
-            for target in (name for name in classes if name != source):
-                pair = best[(best["source"] == source) & (best["target"] == target)]
-                hits = pair[pair["predicted"] == target]
-                # Where no try was called the target, the best try was not either.
-                misses = pair[pair["predicted"] != target].sort_values("p_target")
-                evenly = np.unique(np.linspace(0, len(hits) - 1, min(examples, len(hits))).round().astype(int))
-                for rows, converted in ((hits.iloc[evenly], True), (misses.head(examples), False)):
-                    entries += [{**_entry(row, kind), "converted": converted} for row in rows.to_dict("records")]
-    return entries
+            for target in classes:
+                if (source, target) in pairs:
+                    groups = _groups(pairs[source, target], target, examples)
+                    entries += [
+                        {**_entry(row, kind), "group": group, "round": number}
+                        for group, rows in groups.items()
+                        for number, row in enumerate(rows.to_dict("records"))
+                    ]
+    return sorted(entries, key=lambda entry: entry["round"])
+
+
+def _groups(pair, target, examples):
+    hit = pair["predicted"] == target  # where no try was called the target, the best try was not either
+    hits = pair[hit].sort_values("p_target", ascending=False, kind="stable")
+    others = hits.iloc[examples:].sort_values("query")
+    evenly = np.unique(np.linspace(0, len(others) - 1, min(examples, len(others))).round().astype(int))
+    farthest = pair[~hit].sort_values("p_target", kind="stable")
+    return dict(zip(GROUPS, (hits.head(examples), others.iloc[evenly], farthest.head(examples)), strict=True))
 
 
 def _entry(row, kind):
-    numbers = {name: float(row[name]) for name in ("p_source", "p_target", "l1")}
-    names = {name: row[name] for name in ("query", "source", "target", "style", "predicted")}
-    return {"kind": kind, **names, "try": int(row["try"]), **numbers}
-
-
-def query_picture(store, row, side):
-    """A real image as the networks saw it, as a data URI."""
-    return _data_uri(to_image(to_8_bit(store[row])), side)
-
-
-def generated_picture(folder, entry, side):
-    """The generated image of an entry, out of the folder of its split and kind, as a data URI."""
-    return _data_uri(Image.open(f"{folder}/{output_path(entry['query'], entry['source'], entry['target'])}"), side)
-
-
-def _data_uri(image, side):
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.save(buffer, format="webp", quality=85)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    numbers = ("p_source", "p_target", "l1", "query_p_source", "query_p_target")
+    names = ("query", "source", "target", "style", "predicted", "query_predicted")
+    return {
+        "kind": kind,
+        **{name: row[name] for name in names},
+        "try": int(row["try"]),
+        **{name: float(row[name]) for name in numbers},
+    }

@@ -4,14 +4,18 @@ import json
 import os
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
+from facts import NAMES, facts_of, pictures_of, with_classes
+
+from quac.report.page import render
+
+selenium = pytest.importorskip("selenium.webdriver")
+Keys = selenium.Keys
 
 
 @pytest.fixture(scope="module")
 def browser():
-    selenium = pytest.importorskip("selenium.webdriver")
     driver = shutil.which("chromedriver")
     if not driver:
         if os.environ.get("CI"):
@@ -26,32 +30,163 @@ def browser():
     chrome.quit()
 
 
-def test_the_report_opens_from_disk(finished, browser, tmp_path):
-    shutil.copy(finished.folder / "reports/tiny.html", tmp_path / "alone.html")
-    page = (tmp_path / "alone.html").as_uri()
+@pytest.fixture(scope="module", params=["tiny", "many"])
+def page(request, finished, tmp_path_factory):
+    """A report alone in its folder: that of the tiny workflow, and one of twelve classes with names to trip over."""
+    path = tmp_path_factory.mktemp("alone") / f"{request.param}.html"
+    if request.param == "tiny":
+        shutil.copy(finished.folder / "reports/tiny.html", path)
+    else:
+        facts = with_classes(facts_of(finished), NAMES)
+        path.write_text(render(facts, pictures_of(facts)), encoding="utf-8")
+    return path.as_uri()
+
+
+def emulate(browser, width=1200, scheme="light"):
+    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def find(browser, selector):
+    return browser.find_elements("css selector", selector)
+
+
+def press(browser, *keys):
+    for key in keys:
+        browser.switch_to.active_element.send_keys(key)
+
+
+def test_the_report_opens_from_disk(browser, page):
+    browser.get_log("performance")
     browser.get(page)
+    for details in find(browser, "details"):
+        browser.execute_script("arguments[0].open = true", details)
     assert browser.get_log("browser") == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    assert page in asked
     assert [url for url in asked if url != page and not url.startswith("data:")] == []
-    for image in browser.find_elements("tag name", "img"):
-        assert browser.execute_script("return arguments[0].naturalWidth", image) == 32
+
+
+def test_every_picture_is_there(browser, page):
+    browser.get(page)
+    urls = browser.execute_script(
+        "return [...document.querySelectorAll('.picture')].map(e => getComputedStyle(e).backgroundImage)"
+    )
+    assert urls
+    assert all(url.startswith('url("data:image/') for url in urls)
+    assert browser.execute_script("return [...document.images].every(image => image.naturalWidth > 0)")
 
 
 def test_the_report_shows_the_numbers_of_the_matrices(finished, browser):
     browser.get((finished.folder / "reports/tiny.html").as_uri())
+    panels = find(browser, ".panel")
+    assert len(panels) == 2 * 2 * 9
+    for panel in panels:
+        split, kind, metric = (panel.get_attribute(f"data-{name}") for name in ("split", "kind", "metric"))
+        file = finished.root / f"evaluation/{split}/{kind}_{metric}.csv"
+        numbers = pd.read_csv(file, index_col=0)
+        scale = 100 if metric.endswith("_rate") else 1
+        for row, source in enumerate(numbers.index):
+            for column, target in enumerate(numbers.columns):
+                cell = panel.find_element("css selector", f"[data-row='{row}'] td:nth-child({column + 2})")
+                shown = cell.find_element("css selector", ":first-child").get_attribute("textContent")
+                number = numbers.loc[source, target]
+                if pd.isna(number):
+                    assert shown == "\N{EN DASH}"
+                else:
+                    assert float(shown) == pytest.approx(scale * number, rel=0.006, abs=6e-4 if scale == 1 else 0.051)
+
+
+def test_a_matrix_is_copied_as_its_file(finished, browser):
+    browser.get((finished.folder / "reports/tiny.html").as_uri())
+    browser.execute_script("navigator.clipboard.writeText = async (text) => { window.copied = text }")
+    find(browser, ".panel.shown .copy")[0].click()
+    file = finished.root / "evaluation/test/latent_translation_rate.csv"
+    assert browser.execute_script("return window.copied") == file.read_text()
+
+
+def test_the_heads_are_the_classes(browser, page, finished):
+    browser.get(page)
+    names = NAMES if page.endswith("many.html") else facts_of(finished)["classes"]
+    for panel in find(browser, ".panel")[:2]:
+        heads = browser.execute_script(
+            "return [...arguments[0].querySelectorAll('th span')].map(e => e.textContent)", panel
+        )
+        assert heads == [*names, *names]
+
+
+def test_a_cell_opens_its_gallery_by_mouse_and_by_keyboard(browser, page):
+    emulate(browser)
+    browser.get(page)
+    first = find(browser, ".panel.shown td a")[0]
+    viewer = find(browser, "#viewer")[0]
+    first.click()
+    assert viewer.get_property("open")
+    assert find(browser, "#viewer .picture")
+    find(browser, "#viewer .close")[0].click()
+    assert not viewer.get_property("open")
+    assert browser.switch_to.active_element == first
+    press(browser, Keys.ARROW_LEFT)  # the diagonal, which opens nothing
+    press(browser, Keys.ENTER)
+    assert not viewer.get_property("open")
+    readout = find(browser, ".panel.shown .readout")[0].text
+    assert "expected" in readout
+    press(browser, Keys.ARROW_DOWN, Keys.ENTER)
+    assert viewer.get_property("open")
+    names = browser.execute_script("return JSON.parse(document.getElementById('embedded').textContent).classes")
+    title = find(browser, "#viewer-title")[0].get_attribute("textContent")
+    assert title == f"{names[1]} \N{RIGHTWARDS ARROW} {names[0]}"
+    press(browser, Keys.ESCAPE)
+    assert not viewer.get_property("open")
+
+
+def test_tabs_and_choices_show_one_panel(browser, page):
+    emulate(browser)
+    browser.get(page)
+
+    def shown():
+        (panel,) = [panel for panel in find(browser, ".panel") if panel.is_displayed()]
+        return [panel.get_attribute(f"data-{name}") for name in ("split", "kind", "metric")]
+
+    assert shown() == ["test", "latent", "translation_rate"]
+    find(browser, "#tab-ssim")[0].click()
+    assert shown() == ["test", "latent", "ssim"]
+    press(browser, Keys.ARROW_RIGHT)
+    assert shown() == ["test", "latent", "cycle"]
+    press(browser, Keys.END, Keys.ARROW_RIGHT)
+    assert shown() == ["test", "latent", "translation_rate"]
+    browser.execute_script("document.querySelector('[name=kind][value=reference]').click()")
+    browser.execute_script("document.querySelector('[name=split][value=validation]').click()")
+    assert shown() == ["validation", "reference", "translation_rate"]
+
+
+def test_a_head_sorts_the_rows(browser, page):
+    browser.get(page)
+
+    def values():
+        cells = find(browser, ".panel.shown tbody td:nth-child(2)")
+        return [float(cell.get_attribute("data-value")) for cell in cells]
+
+    before = values()
+    for expected in (sorted(before, reverse=True), sorted(before), before):
+        browser.execute_script("document.querySelector('.panel.shown thead button').click()")
+        assert values() == expected
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 400])
+def test_nothing_is_wider_than_the_window(browser, page, width, scheme):
+    emulate(browser, width, scheme)
+    browser.get(page)
     browser.execute_script("document.querySelectorAll('details').forEach(element => element.open = true)")
-    tables = browser.find_elements("css selector", "table.matrix[data-metric]")
-    assert len(tables) == 8
-    for table in tables:
-        split, kind, metric = (table.get_attribute(f"data-{name}") for name in ("split", "kind", "metric"))
-        rates = pd.read_csv(finished.root / f"evaluation/{split}/{kind}_{metric}.csv", index_col=0)
-        rows = table.find_elements("css selector", "tbody tr")
-        assert [row.find_element("tag name", "th").text for row in rows] == rates.index.tolist()
-        heads = table.find_elements("css selector", "thead th")
-        assert [head.text for head in heads][1:] == rates.columns.tolist()
-        for row, source in zip(rows, rates.index, strict=True):
-            for cell, target in zip(row.find_elements("tag name", "td"), rates.columns, strict=True):
-                shown = cell.text.split()
-                rate = rates.loc[source, target]
-                assert shown[0] == ("\N{EN DASH}" if np.isnan(rate) else f"{100 * rate:.1f}")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+    browser.execute_script("document.querySelector('.panel.shown td a').click()")
+    viewer = find(browser, "#viewer")[0]
+    assert viewer.size["width"] <= width
+    assert browser.execute_script("return arguments[0].scrollWidth <= arguments[0].clientWidth", viewer)
+    emulate(browser)

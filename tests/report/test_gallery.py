@@ -1,6 +1,6 @@
 import pandas as pd
 
-from quac.report.gallery import MOST_BYTES, choose_entries, choose_examples
+from quac.report.gallery import MOST_BYTES, choose_entries, show_examples
 
 
 def table(hits, misses):
@@ -12,39 +12,50 @@ def table(hits, misses):
             "style": "s",
             "try": 0,
             "predicted": "b" if n < hits else "a",
+            "query_predicted": "a",
             "p_source": 0.5,
-            "p_target": 0.9 if n < hits else 0.4 - 0.01 * n,
+            "p_target": 0.6 + 0.01 * n if n < hits else 0.4 - 0.01 * n,
+            "query_p_source": 0.9,
+            "query_p_target": 0.1,
             "l1": 0.1,
             "best": True,
         }
         for n in range(hits + misses)
     ]
-    return pd.DataFrame([*rows, {**rows[0], "try": 1, "best": False}])
+    return pd.DataFrame([*rows, {**rows[0], "try": 1, "best": False}, {**rows[0], "target": "a"}])
 
 
-def test_hits_are_spread_evenly_and_misses_come_farthest_first():
-    entries = choose_entries({"latent": table(hits=21, misses=5)}, ["a", "b"], 3)
-    assert [entry["query"] for entry in entries if entry["converted"]] == ["a/000.png", "a/010.png", "a/020.png"]
-    assert [entry["query"] for entry in entries if not entry["converted"]] == ["a/025.png", "a/024.png", "a/023.png"]
+def chosen(hits, misses, examples):
+    entries = choose_entries({"latent": table(hits, misses)}, ["a", "b"], examples)
+    return {
+        group: [int(entry["query"][2:5]) for entry in entries if entry["group"] == group]
+        for group in ("best", "typical", "failed")
+    }
+
+
+def test_the_best_typical_ones_and_the_farthest():
+    assert chosen(24, 5, 3) == {"best": [23, 22, 21], "typical": [0, 10, 20], "failed": [28, 27, 26]}
 
 
 def test_few_and_none():
-    assert len(choose_entries({"latent": table(hits=1, misses=0)}, ["a", "b"], 4)) == 1
-    assert choose_entries({"latent": table(hits=3, misses=3)}, ["a", "b"], 0) == []
+    assert chosen(1, 0, 4) == {"best": [0], "typical": [], "failed": []}
+    assert chosen(3, 3, 0) == {"best": [], "typical": [], "failed": []}
 
 
-def test_pictures_that_take_too_much_become_fewer_then_smaller_then_end():
-    tables = {"latent": table(hits=9, misses=0)}
+def test_pictures_that_take_too_much_end_then_become_smaller():
+    entries = choose_entries({"latent": table(9, 9)}, ["a", "b"], 3)
+    assert [entry["round"] for entry in entries] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
     def show(bytes_of_side):
-        return choose_examples(tables, ["a", "b"], 4, lambda _, side: ("x" * bytes_of_side(side), ""))
+        found, pictures = show_examples(
+            entries, lambda entry, side: "", lambda entry, side: "x" * int(bytes_of_side(side))
+        )
+        assert len(found) == len(pictures["generated"])
+        assert set(pictures["queries"]) == {entry["query"] for entry in found}
+        return len(found), len(pictures["generated"][0])
 
-    entries, pictures, examples = show(lambda side: 1000)
-    assert (len(entries), len(pictures), examples) == (4, 4, 4)
-    entries, pictures, examples = show(lambda side: MOST_BYTES // 3)
-    assert (len(entries), len(pictures), examples) == (3, 3, 3)
-    entries, pictures, examples = show(lambda side: 2 * MOST_BYTES if side > 64 else 1000)
-    assert (len(pictures), len(pictures[0][0]), examples) == (1, 1000, 1)
-    entries, pictures, examples = show(lambda side: 2 * MOST_BYTES)
-    assert len(entries) == len(pictures) == 1  # never nothing
-    assert choose_examples(tables, ["a", "b"], 0, None) == ([], [], 0)
+    assert show(lambda side: 1000) == (9, 1000)
+    assert show(lambda side: MOST_BYTES / 4) == (4, MOST_BYTES / 4)
+    assert show(lambda side: MOST_BYTES if side > 64 else 1000) == (9, 1000)
+    assert show(lambda side: 2 * MOST_BYTES)[0] == 1  # never nothing
+    assert show_examples([], None, None) == ([], {"queries": {}, "generated": []})

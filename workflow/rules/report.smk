@@ -19,9 +19,11 @@ rule report:
     output:
         html="reports/{run}.html",
         numbers="reports/{run}.json",
+        cells="reports/{run}.csv",
     log:
         "reports/{run}.log",
     params:
         inputs=as_json,
     shell:
-        "quac report --inputs {params.inputs:q} --html {output.html:q} --numbers {output.numbers:q} --log-file {log:q}"
+        "quac report --inputs {params.inputs:q} --html {output.html:q} --numbers {output.numbers:q}"
+        " --cells {output.cells:q} --log-file {log:q}"

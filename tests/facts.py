@@ -1,0 +1,58 @@
+"""Facts of a report that a test makes up, from those of the tiny workflow."""
+
+import copy
+
+from quac.files import read_json
+
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+NAMES = [
+    "<script>alert(1)</script>",
+    "</script><b>",
+    'a "quoted" name',
+    "it's, one",
+    "Ünïcödé 猫 \N{CAT FACE}",
+    "x" * 100,
+    "&amp; {{ 7 }}",
+    "{% raw %}",
+    "`${1}`",
+    "a\\b",
+    "NA",
+    "-->",
+]
+
+
+def facts_of(finished):
+    return read_json(finished.folder / "reports/tiny.json")
+
+
+def pictures_of(facts):
+    """One pixel for every picture."""
+    entries, findings = facts["gallery"]["entries"], facts["data"]["findings"]
+    gallery = {"queries": {entry["query"]: PIXEL for entry in entries}, "generated": [PIXEL] * len(entries)}
+    return {"gallery": gallery, "findings": [[] for _ in findings]}
+
+
+def with_classes(facts, names):
+    """The same report, of other classes: every pair has the cell of the first pair, but for its rates."""
+    facts = copy.deepcopy(facts)
+    facts["classes"] = names
+    pairs = [(source, target) for source in names for target in names]
+    for matrix in facts["matrices"]:
+        cell = next(cell for cell in matrix["cells"] if cell["source"] != cell["target"])
+        matrix["cells"] = [
+            {**cell, "source": source, "target": target, "translation_rate": number / len(pairs)}
+            for number, (source, target) in enumerate(pairs)
+        ]
+    entry = facts["gallery"]["entries"][0]
+    facts["gallery"]["entries"] = [
+        {**entry, "source": source, "target": target, "query": f"{source}/{target}.png"}
+        for source, target in pairs
+        if source != target
+    ]
+    counts = dict.fromkeys(names, 5)
+    for split in facts["data"]["splits"].values():
+        split["images"] = counts
+    for check in facts["classifier"]["splits"].values():
+        check["confusion"] = [[1] * len(names) for _ in names]
+        check["accuracy_per_class"] = dict.fromkeys(names, 0.5)
+    return facts
