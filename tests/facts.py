@@ -29,7 +29,8 @@ def pictures_of(facts):
     """One pixel for every picture."""
     entries, findings = facts["gallery"]["entries"], facts["data"]["findings"]
     gallery = {"queries": {entry["query"]: PIXEL for entry in entries}, "generated": [PIXEL] * len(entries)}
-    return {"gallery": gallery, "findings": [[] for _ in findings]}
+    classes = {name: [PIXEL] * len(facts["data"]["samples"][name]) for name in facts["classes"]}
+    return {"gallery": gallery, "findings": [[] for _ in findings], "classes": classes, "steps": {4: PIXEL}}
 
 
 def with_classes(facts, names):
@@ -52,6 +53,7 @@ def with_classes(facts, names):
     counts = dict.fromkeys(names, 5)
     for split in facts["data"]["splits"].values():
         split["images"] = counts
+    facts["data"]["samples"] = {name: [f"{name}/1.png"] for name in names}
     for check in facts["classifier"]["splits"].values():
         check["confusion"] = [[1] * len(names) for _ in names]
         check["accuracy_per_class"] = dict.fromkeys(names, 0.5)

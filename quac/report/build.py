@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -10,13 +11,15 @@ from quac.config.evaluation import KINDS
 from quac.data.store import Store
 from quac.files import read_json
 from quac.report.differences import changed_settings
-from quac.report.gallery import choose_entries, show_examples
-from quac.report.pictures import generated_picture, query_picture
-from quac.report.results import records_of, require_current, stages_of
+from quac.report.gallery import COLUMNS, choose_entries, show_examples
+from quac.report.pictures import generated_picture, picture_of, query_picture
+from quac.report.results import attributes, records_of, require_current, stages_of
 from quac.report.warnings import find_warnings
 from quac.tables import read_table
 
 MOST_PAIRS, SIDE_OF_PAIRS = 12, 64  # shown of a finding, and their size in pixels
+SAMPLES, SIDE_OF_SAMPLES = 8, 64  # of each class
+GRIDS, SIDE_OF_GRIDS = 4, 1200  # of the training
 
 
 def collect(inputs):
@@ -28,8 +31,9 @@ def collect(inputs):
     Returns:
         `(facts, pictures)`: facts are JSON values, every number of the report
         among them; pictures are data URIs: `pictures["gallery"]`, see
-        `show_examples`, and `pictures["findings"]`, for each of
-        `facts["data"]["findings"]` a list of the first of its pairs.
+        `show_examples`; `pictures["findings"]`, for each of
+        `facts["data"]["findings"]` a list of the first of its pairs;
+        `pictures["classes"]`, {class: list}; `pictures["steps"]`, {step: grid}.
     """
     config = Config.model_validate(yaml.safe_load(Path(inputs["config"]).read_text(encoding="utf-8")))
     splits = list(config.splits)
@@ -40,7 +44,7 @@ def collect(inputs):
         split: Store.open(store, index)
         for split, store, index in zip(splits, inputs["stores"], inputs["indexes"], strict=True)
     }
-    tables = {pair: read_table(path) for pair, path in files["tables"].items()}
+    made = {pair: attributes(path) for pair, path in files["tables"].items()}
     shown = "test" if "test" in splits else "validation"
     classes = stores["train"].classes
 
@@ -48,19 +52,25 @@ def collect(inputs):
         read_json(inputs[name]) for name in ("checks", "classifier_check", "selected")
     )
     markers = [read_json(path) for path in inputs["markers"]]
-    scored = [read_table(path).attrs for path in inputs["scores"]]
-    records = records_of(inputs, scored, tables, checks, classifier_check, markers, selected)
-    conversions = [*scored, *(table.attrs for table in tables.values())]
-    require_current(records, inputs["key_files"], conversions, markers[-1]["checkpoints"])
+    scored = [attributes(path) for path in inputs["scores"]]
+    records = records_of(inputs, scored, made, checks, classifier_check, markers, selected)
+    require_current(records, inputs["key_files"], [*scored, *made.values()], markers[-1]["checkpoints"])
     sessions = markers[-1]["sessions"]
 
     rows = {path: row for row, path in enumerate(stores[shown].paths)}
-    chosen = choose_entries({kind: tables[shown, kind] for kind in KINDS}, classes, config.report.examples)
+    best = {kind: read_table(files["tables"][shown, kind], COLUMNS, [("best", "==", True)]) for kind in KINDS}
+    chosen = choose_entries(best, classes, config.report.examples)
     entries, gallery = show_examples(
         chosen,
         lambda entry, side: query_picture(stores[shown], rows[entry["query"]], side),
         lambda entry, side: generated_picture(files["images"][shown, entry["kind"]], entry, side),
     )
+    samples = {name: _spread(stores["train"].rows_of(label), SAMPLES) for label, name in enumerate(classes)}
+    bits = {
+        split: {str(depth): int(count) for depth, count in read_table(path, ["bits"])["bits"].value_counts().items()}
+        for split, path in zip(splits, inputs["indexes"], strict=True)
+    }
+    grids = _sample_grids(markers[-1])
     facts = {
         "run": config.run_name,
         "title": config.report.title or config.log.name,
@@ -70,7 +80,11 @@ def collect(inputs):
         "shown_split": shown,
         "tries": config.validation_config.num_outs_per_domain,
         "seed": config.run.seed,
-        "data": {"splits": checks["splits"], "findings": checks["findings"]},
+        "data": {
+            "splits": {split: {**found, "bits": bits[split]} for split, found in checks["splits"].items()},
+            "findings": checks["findings"],
+            "samples": {name: [str(path) for path in stores["train"].paths[rows]] for name, rows in samples.items()},
+        },
         "classifier": {
             **{name: value for name, value in classifier_check.items() if name != "provenance"},
             "fit": _fit(inputs["classifier_fit"]),
@@ -79,6 +93,7 @@ def collect(inputs):
             "steps": config.run.total_iters,
             "seconds": sum(session["seconds"] for session in sessions),
             "device": ", ".join(sorted({session["device"] for session in sessions})),
+            "sample_grids": [str(path) for path in grids.values()],
             "history": _history(inputs["history"]),
         },
         "selection": {
@@ -102,7 +117,28 @@ def collect(inputs):
         "stages": [*stages_of(records, sessions)],
     }
     facts["warnings"] = find_warnings(facts)
-    return facts, {"gallery": gallery, "findings": [_pairs(finding, stores) for finding in checks["findings"]]}
+    return facts, {
+        "gallery": gallery,
+        "findings": [_pairs(finding, stores) for finding in checks["findings"]],
+        "classes": {
+            name: [query_picture(stores["train"], row, SIDE_OF_SAMPLES) for row in rows]
+            for name, rows in samples.items()
+        },
+        "steps": {step: picture_of(path, SIDE_OF_GRIDS) for step, path in grids.items()},
+    }
+
+
+def _spread(rows, most):
+    """Some of the rows, evenly."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
+
+
+def _sample_grids(marker):
+    """{step: path} of some of the grids that the training wrote beside its checkpoints, evenly, the last among them."""
+    folder = Path(next(iter(marker["checkpoints"].values()))["file"]).parent / "samples"
+    found = sorted((int(path.stem), path) for path in folder.glob("*.png"))
+    steps = np.array([step for step, _ in found if step <= marker["end"]], int)
+    return {step: dict(found)[step] for step in _spread(steps, GRIDS).tolist()}
 
 
 def _pairs(finding, stores):

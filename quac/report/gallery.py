@@ -4,6 +4,9 @@ import numpy as np
 
 MOST_BYTES = 8_000_000  # of all pictures together
 SIDES = (128, 64, 32)  # of a picture, at most
+NAMES = ("query", "source", "target", "style", "predicted", "query_predicted")
+NUMBERS = ("p_source", "p_target", "l1", "query_p_source", "query_p_target")
+COLUMNS = [*NAMES, *NUMBERS, "try", "best"]  # of a table of tries
 GROUPS = ("best", "typical", "failed")
 
 
@@ -42,7 +45,7 @@ def choose_entries(tables, classes, examples):
     and typical ones, spread evenly over the others and not picked by their looks; of those that did not, the farthest.
 
     Args:
-        tables: {kind: table of tries} of one split.
+        tables: {kind: table of tries} of one split, with COLUMNS.
         examples: how many of each, at most.
 
     Returns:
@@ -75,11 +78,9 @@ def _groups(pair, target, examples):
 
 
 def _entry(row, kind):
-    numbers = ("p_source", "p_target", "l1", "query_p_source", "query_p_target")
-    names = ("query", "source", "target", "style", "predicted", "query_predicted")
     return {
         "kind": kind,
-        **{name: row[name] for name in names},
+        **{name: row[name] for name in NAMES},
         "try": int(row["try"]),
-        **{name: float(row[name]) for name in numbers},
+        **{name: float(row[name]) for name in NUMBERS},
     }

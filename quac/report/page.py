@@ -38,6 +38,8 @@ def render(facts, pictures):
         gallery_of=_by_pair(facts["gallery"]["entries"], pictures["gallery"]),
         query_pictures=pictures["gallery"]["queries"],
         severities=SEVERITIES,
+        pictures_of_classes=pictures["classes"],
+        pictures_of_steps=pictures["steps"],
         pictures_of_findings=pictures["findings"],
         embedded={"classes": facts["classes"], "counts": counts(facts)},
         judged=[*first.items(), *((name, check["splits"]) for name, check in classifier["judges"].items())],

@@ -16,7 +16,12 @@ def query_picture(store, row, side):
 
 def generated_picture(folder, entry, side):
     """The generated image of a gallery's entry, out of the folder of its split and kind."""
-    with Image.open(f"{folder}/{output_path(entry['query'], entry['source'], entry['target'])}") as image:
+    return picture_of(f"{folder}/{output_path(entry['query'], entry['source'], entry['target'])}", side)
+
+
+def picture_of(path, side):
+    """An 8-bit image out of its file."""
+    with Image.open(path) as image:
         return data_uri(image, side)
 
 

@@ -5,17 +5,22 @@ from quac.files import digest_of, read_json
 from quac.tables import read_table
 
 
-def records_of(inputs, scored, tables, checks, classifier_check, markers, selected):
+def attributes(path):
+    """What stands beside the rows of a table."""
+    return read_table(path, columns=[]).attrs
+
+
+def records_of(inputs, scored, conversions, checks, classifier_check, markers, selected):
     """(what of, the record of what made it) for each result, in the order of the chain."""
     results = [
-        *((index["split"], index) for index in (read_table(path).attrs for path in inputs["indexes"])),
+        *((index["split"], index) for index in map(attributes, inputs["indexes"])),
         ("", checks),
         *(("", read_json(path)) for path in inputs["classifier_fit"]),
         ("", classifier_check),
         *((f"up to step {marker['end']}", marker) for marker in markers),
         *((f"step {made['step']}, to choose", made) for made in scored),
         ("", selected),
-        *((f"{split}, {kind}", table.attrs) for (split, kind), table in tables.items()),
+        *((f"{split}, {kind}", made) for (split, kind), made in conversions.items()),
     ]
     return [(what, made["provenance"]) for what, made in results]
 
