@@ -41,7 +41,7 @@ class Report(Section):
 
     title: str | None = key(None, "Title of the report. Left out: the run's name.")
     examples: Annotated[int, Field(ge=0, le=50)] = key(
-        4, "Conversions shown per class pair: this many that reached the target, and as many that did not."
+        4, "Conversions shown of each class pair and kind: this many of the best, of typical, and of failed ones."
     )
 
 
