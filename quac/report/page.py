@@ -27,7 +27,6 @@ def render(facts, pictures):
         name: getattr(formats, name) for name in ("percent", "decimals", "significant", "duration", "level")
     }
     history, selection, classifier = facts["training"]["history"], facts["selection"], facts["classifier"]
-    first = {"the judge": classifier["splits"]}
     return environment.get_template("report.html").render(
         **facts,
         rates=RATES,
@@ -42,7 +41,7 @@ def render(facts, pictures):
         pictures_of_steps=pictures["steps"],
         pictures_of_findings=pictures["findings"],
         embedded={"classes": facts["classes"], "counts": counts(facts)},
-        judged=[*first.items(), *((name, check["splits"]) for name, check in classifier["judges"].items())],
+        judged=[(name, check["splits"]) for name, check in {"the judge": classifier, **classifier["judges"]}.items()],
         changed_texts=[(name, json.dumps(value, ensure_ascii=False)) for name, value in facts["changed"]],
         config_text=yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True),
         history_rows=_thinned(list(zip(*history.values(), strict=True))),
