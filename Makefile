@@ -3,7 +3,7 @@ PYTHON ?= python3
 CORES ?= $(shell nproc)
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint bench bench-data bench-training bench-schedules bench-conversion docs
+.PHONY: demo test test-slow lint bench bench-data bench-training bench-schedules bench-conversion bench-report docs
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1
@@ -35,6 +35,9 @@ bench-schedules: .venv/installed
 
 bench-conversion: .venv/installed
 	$(BIN)/python benchmarks/conversion.py
+
+bench-report: .venv/installed
+	$(BIN)/python benchmarks/report.py
 
 docs: .venv/installed
 	$(BIN)/python -m quac.reference > config/README.md
