@@ -19,9 +19,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import yaml
+from data import texture
 from PIL import Image
 
-from data import texture
 from quac.config.data import Data
 from quac.conversion.distances import add_distances
 from quac.conversion.images import output_path

@@ -6,6 +6,7 @@ import io
 from PIL import Image
 
 from quac.conversion.images import output_path
+from quac.data.decode import decode
 from quac.data.images import to_8_bit, to_image
 
 
@@ -20,9 +21,8 @@ def generated_picture(folder, entry, side):
 
 
 def picture_of(path, side):
-    """An 8-bit image out of its file."""
-    with Image.open(path) as image:
-        return data_uri(image, side)
+    """An image out of its file, of any depth."""
+    return data_uri(to_image(to_8_bit(decode(path).values).transpose(2, 0, 1)), side)
 
 
 def data_uri(image, side):

@@ -56,7 +56,7 @@ def _of_judges(facts):
     for matrix in facts["matrices"]:
         for name in facts["classifier"]["judges"] if matrix["split"] == facts["shown_split"] else ():
             for metric in RATES:
-                one, other = matrix["averages"][metric], matrix["averages"][f"{metric}_{name}"]
+                one, other = matrix["averages"][metric], matrix["averages"][f"{metric}_by_{name}"]
                 if abs(one - other) > APART:
                     yield (
                         f"The judges disagree, {matrix['kind']} styles: the average {metric.replace('_', ' ')} is "

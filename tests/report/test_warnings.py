@@ -54,7 +54,7 @@ def test_each_warning_names_its_section(facts, section, words, change):
 
 def test_judges_that_disagree(facts):
     facts["classifier"]["judges"]["other"] = {}
-    averages = {"translation_rate_other": 0.81, "conversion_rate_other": 0.85}
+    averages = {"translation_rate_by_other": 0.81, "conversion_rate_by_other": 0.85}
     facts["matrices"][0]["averages"] = {**RATES, **averages}
     ((_, text),) = changed(facts, lambda _: None)
     assert "conversion rate is 100.0 % by the first and 85.0 % by other" in text
