@@ -19,12 +19,14 @@ localrules:
     key,
     resolve_config,
     publish_checkpoint,
+    track_results,
 
 
 rule all:
     default_target: True
     input:
         expand("reports/{run}.html", run=REPORTS),
+        TRACKED,
 
 
 include: "workflow/rules/keys.smk"

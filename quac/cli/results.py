@@ -72,6 +72,33 @@ def matrices(
 
 
 @stage
+def track_results(
+    marker: Annotated[Path, typer.Option(help="What `train` wrote of the last segment.")],
+    scores: Annotated[list[Path], typer.Option(help="Table of a checkpoint's tries; once per checkpoint.")],
+    html: Annotated[Path, typer.Option(help="The report.")],
+    numbers: Annotated[Path, typer.Option(help="JSON file with every number of the report.")],
+    config: Annotated[str, typer.Option(help="JSON: the resolved config.")],
+    out: Out,
+    log_file: Log = None,
+):
+    """Add rates, matrices and the report to the tracker's run of the training; what fails is only said."""
+    from quac.config import Config
+    from quac.report.tracked import collect_results
+    from quac.stargan.checkpoints import StateFolder
+    from quac.stargan.history import History
+    from quac.stargan.tracking import add_results, is_tracked
+
+    config, made = Config.model_validate(json.loads(config)), read_json(marker)
+    tracker, added = config.log_type if is_tracked(config.log_type, config.log.mode) else "none", False
+    if tracker != "none":
+        folder = StateFolder(Path(next(iter(made["checkpoints"].values()))["file"]).parent)
+        rows = list(folder.logged(History(folder.history), made["end"]))
+        of_run = (tracker, config.log, folder.path / tracker, folder.path.name, config.model_dump())
+        added = add_results(collect_results(html, numbers, scores), rows, *of_run)
+    write_json(out, {"tracker": tracker, "added": added})
+
+
+@stage
 def report(
     inputs: Annotated[str, typer.Option(help="JSON: the paths of all that the report shows.")],
     html: Annotated[Path, typer.Option(help="The report.")],

@@ -23,7 +23,7 @@ def train(
     states: Annotated[Path, typer.Option(help="Folder of the training states; each setting has its own in it.")],
     marker: Annotated[Path, typer.Option(help="JSON file that says where the checkpoints lie.")],
     history: Annotated[Path, typer.Option(help="CSV file for the losses.")],
-    runtime: Annotated[str, typer.Option(help="JSON: how it is carried out: log_every, state_every ...")],
+    runtime: Annotated[str, typer.Option(help="JSON: how it is carried out: log_every, state_every ...; the config.")],
     classifier: Annotated[Path | None, typer.Option(help="TorchScript file, for the classifier loss.")] = None,
     init: Annotated[Path | None, typer.Option(help="Checkpoint to begin with.")] = None,
     threads: Threads = None,
@@ -32,8 +32,7 @@ def train(
 ):
     """Train the conversion network, going on from its last state if there is one."""
     from quac.classifier.judge import Judge
-    from quac.config import Log as LogSection
-    from quac.config import checkpoint_steps
+    from quac.config import Config, checkpoint_steps
     from quac.data.store import Store
     from quac.device import choose_device
     from quac.stargan.checkpoints import StateFolder
@@ -46,6 +45,7 @@ def train(
 
     provenance, settings, extent = Provenance("train", key, schedule), read_settings(key), read_settings(schedule)
     options, images = SimpleNamespace(**json.loads(runtime)), Store.open(store, index)
+    config = Config.model_validate(options.config)
     settings.data.sampling, settings.data.device_cache = as_dict(settings.data.sampling), options.device_cache
     settings.init.checkpoint = init
     settings.loss.ramps = vars(settings.loss.ramps)
@@ -56,6 +56,7 @@ def train(
         steps=checkpoint_steps(extent.save_every, extent.end, extent.last),
         **{name: getattr(options, name) for name in ("log_every", "state_every", "state_minutes")},
         **{name: getattr(options, name) for name in ("channels_last", "compile", "accumulate")},
+        log_level=config.log.level,
     )
     folder, where = StateFolder(states / run_id, options.keep_states), choose_device(device, threads, training=True)
     if others := sorted(path.name for path in states.glob("*") if path.is_dir() and path.name != run_id):
@@ -63,9 +64,7 @@ def train(
     judge = classifier and Judge(classifier, settings.judge, settings.model, images.classes, where)
     with only_trainer(folder.path):
         write_json(folder.path / "settings.json", identity)
-        tracker = open_tracker(
-            options.log_type, LogSection(**options.log), folder.path / options.log_type, run_id, identity
-        )
+        tracker = open_tracker(config.log_type, config.log, folder.path / config.log_type, run_id, config.model_dump())
         try:
             train(settings, images, folder, plan, where, tracker, lambda: provenance.record(device=str(where)), judge)
         finally:

@@ -24,7 +24,15 @@ class Log(Section):
     notes: str = key("", "A sentence about the run; shown in the report.")
     tags: list[str] = key([], "Words to find the run by; shown in the report.")
     mode: Literal["offline", "online", "disabled"] = key(
-        "offline", "wandb: `offline` needs neither account nor network."
+        "offline",
+        "wandb: `offline` needs neither account nor network, `online` wants `wandb login` before. "
+        "`disabled`: no tracker, whichever it is.",
+    )
+    level: Literal[0, 1, 2] = key(
+        1,
+        "What is kept of a logged step, here and by the tracker: 0 the numbers; 1 also a grid `samples` of the same "
+        "few images at every step, converted by the averaged networks; 2 also a row each of the first images of the "
+        "step's batch: `x_real`, `x_ref`, `fake_x_latent`, `fake_x_ref`, `ema_fake_x_latent`, `ema_fake_x_ref`.",
     )
     log_dir: str | None = key(None, "Folder of tensorboard's files. Left out: `tensorboard` beside the training state.")
     comment: str = key("", "Suffix of tensorboard's folder.")
@@ -68,7 +76,7 @@ class Config(Section):
     loss: Loss = Loss()
     init: Init = Init()
     log_type: Literal["wandb", "tensorboard", "none"] = key(
-        "wandb", "Where losses and sample grids are logged as well."
+        "wandb", "Where losses, image grids and results are logged as well: docs/tracking.md."
     )
     log: Log = Log()
     report: Report = Report()

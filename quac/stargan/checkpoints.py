@@ -17,6 +17,7 @@ from quac.errors import QuacError
 from quac.files import digest_of_file, read_json, whole, write_json, write_text
 from quac.stargan.description import KEY, read_description, require_same
 from quac.stargan.networks import AVERAGED, build_networks
+from quac.stargan.samples import GRIDS
 
 # What torch.load raises for files that are damaged, or no checkpoints at all.
 UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError)
@@ -34,8 +35,15 @@ class StateFolder:
     def history(self):
         return self.path / "history.csv"
 
-    def sample(self, step):
-        return self.path / "samples" / f"{step:06d}.png"
+    def image(self, step, name):
+        """Where an image grid of a step lies: the sample grid in `samples/`, others below it, in `<name>/`."""
+        return self.path / "samples" / ("" if name == "samples" else name) / f"{step:06d}.png"
+
+    def logged(self, history, end):
+        """Rows (step, numbers, {name: path of a grid}) of a History up to step `end`, as a tracker takes them."""
+        for step, numbers in history.numbers(end):
+            images = {name: self.image(step, name) for name in GRIDS}
+            yield step, numbers, {name: path for name, path in images.items() if path.is_file()}
 
     @property
     def sessions(self):

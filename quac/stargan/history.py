@@ -46,6 +46,11 @@ class History:
         rows = [self.rows[step] for step in sorted(self.rows) if step <= end]
         return self.header + "".join(rows) if rows else ""
 
+    def numbers(self, end):
+        """(step, {name: number}) of the rows up to step `end`, ascending."""
+        for row in csv.DictReader(io.StringIO(self.text(end))):
+            yield int(row["step"]), {name: float(value) for name, value in row.items() if value and name != "step"}
+
     def _write(self):
         write_text(self.path, (self.header or "") + "".join(self.rows[step] for step in sorted(self.rows)))
 

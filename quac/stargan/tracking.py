@@ -1,110 +1,131 @@
-"""Trackers: where losses and sample grids are logged as well. Training never depends on one."""
+"""Where losses and image grids are logged as well. Training neither waits for a tracker nor depends on one."""
+
+import queue
+import threading
+from functools import partial
 
 from quac.console import log
 
+CLOSE_SECONDS = 600  # a tracker's own limits are shorter; this is for one that hangs
+
+
+def is_tracked(log_type, mode):
+    """Whether a config asks for a tracker: its `log_type`, and `log.mode`."""
+    return log_type != "none" and mode != "disabled"
+
 
 def open_tracker(log_type, settings, folder, run_id, config):
-    """The tracker that a config asks for, guarded.
+    """The tracker that a config asks for.
 
     Args:
         log_type: `wandb`, `tensorboard` or `none`.
         settings: a config's `log` section.
         folder: where the tracker's own files lie.
         run_id: keeps a training that goes on one run.
-        config: dict shown by the tracker.
+        config: the resolved config as a dict, which the tracker shows.
     """
-    kinds = {"wandb": WandbTracker, "tensorboard": TensorboardTracker, "none": Tracker}
-    kind = "none" if settings.mode == "disabled" else log_type
-    return Guarded(kind, lambda: kinds[kind](settings, folder, run_id, config))
+    if not is_tracked(log_type, settings.mode):
+        return Tracker()
+    return Beside(log_type, partial(open_run, log_type, settings, folder, run_id, config))
 
 
-class Guarded:
-    """A tracker whose first failure, of whatever kind, ends the tracking, with a warning, and nothing else."""
+def open_run(log_type, settings, folder, run_id, config):
+    """A run of wandb or tensorboard, not guarded; see `open_tracker`."""
+    if log_type == "wandb":
+        from quac.stargan.wandb_run import WandbRun
 
-    def __init__(self, name, start):
-        self.name, self.tracker = name, None
-        self._try(lambda: setattr(self, "tracker", start()))
+        return WandbRun(settings, folder, run_id, config)
+    from quac.stargan.tensorboard_run import TensorboardRun
 
-    def log(self, step, numbers):
-        self._try(lambda: self.tracker.log(step, numbers))
+    return TensorboardRun(settings, folder, config)
 
-    def image(self, step, name, path):
-        self._try(lambda: self.tracker.image(step, name, path))
 
-    def close(self):
-        self._try(lambda: self.tracker.close())
+def add_results(results, rows, *of_run):
+    """Add Results to the run of a training; returns whether they were. What fails is said.
 
-    def _try(self, action):
-        if self.name is None:
-            return
-        try:
-            action()
-        except Exception as error:
-            log.warning("%s failed, training goes on without it: %s", self.name, error)
-            self.name = None
+    Args:
+        results: see `quac.report.tracked`.
+        rows: of the whole training, see `Tracker.catch_up`; it may have been tracked by another tracker, or by none.
+        of_run: see `open_tracker`.
+    """
+    try:
+        run = open_run(*of_run)
+        run.send(rows)
+        run.add_results(results)
+        run.close()
+    except Exception as error:
+        log.warning("%s failed, the results are not added: %s", of_run[0], _said(error))
+        return False
+    return True
 
 
 class Tracker:
     """Tracks nothing."""
 
-    def __init__(self, settings, folder, run_id, config):
-        pass
+    def catch_up(self, rows):
+        """Rows (step, numbers, images) of the training so far, see `log`; a kill may have come before some were handed
+        over."""
 
-    def log(self, step, numbers):
-        """Numbers by name at a step."""
+    def log(self, step, numbers, images):
+        """Numbers by name, and paths of PNG files by name, at a step."""
 
-    def image(self, step, name, path):
-        """A PNG file by name at a step."""
-
-    def close(self):
-        """Hand over what is still held back."""
-
-
-class WandbTracker(Tracker):
-    def __init__(self, settings, folder, run_id, config):
-        import wandb
-
-        folder.mkdir(parents=True, exist_ok=True)
-        self.wandb = wandb
-        self.run = wandb.init(
-            project=settings.project,
-            name=settings.name,
-            notes=settings.notes,
-            tags=settings.tags,
-            mode=settings.mode,
-            dir=folder,
-            id=run_id,
-            resume="allow",
-            config=config,
-            settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
-        )
-
-    def log(self, step, numbers):
-        self.run.log(numbers, step=step)
-
-    def image(self, step, name, path):
-        self.run.log({name: self.wandb.Image(str(path))}, step=step)
+    def release(self, step):
+        """A whole state of this step is on disk: what was logged up to it will not be trained again."""
 
     def close(self):
-        self.run.finish()
+        """Wait until what was released has been handed over; what was not is dropped."""
 
 
-class TensorboardTracker(Tracker):
-    def __init__(self, settings, folder, run_id, config):
-        from torch.utils.tensorboard import SummaryWriter
+class Beside(Tracker):
+    """Hands over to a run of a tracker, in a thread beside the training.
 
-        self.writer = SummaryWriter(f"{settings.log_dir or folder / 'tensorboard'}{settings.comment}")
+    What is logged is held back until it is released: so what a kill makes
+    train twice is handed over once. What a run has already it passes over.
 
-    def log(self, step, numbers):
-        for name, value in numbers.items():
-            self.writer.add_scalar(name, value, step)
+    The first failure, of whatever kind, ends the tracking until the next
+    start, with a warning, and nothing else.
+    """
 
-    def image(self, step, name, path):
-        import numpy as np
-        from PIL import Image
+    def __init__(self, name, start):
+        """`start()` gives the run: `send(rows)`, rows being (step, numbers, images), and `close()`."""
+        self.name, self.start, self.inbox = name, start, queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._guarded, daemon=True)
+        self.thread.start()
 
-        pixels = np.asarray(Image.open(path).convert("RGB"))
-        self.writer.add_image(name, pixels, step, dataformats="HWC")
+    def catch_up(self, rows):
+        self.inbox.put(list(rows))
+
+    def log(self, step, numbers, images):
+        self.inbox.put((step, numbers, images))
+
+    def release(self, step):
+        self.inbox.put(step)
 
     def close(self):
-        self.writer.close()
+        self.inbox.put(None)
+        self.thread.join(CLOSE_SECONDS)
+        if self.thread.is_alive():
+            log.warning("%s does not answer; the next start sends what is missing", self.name)
+
+    def _guarded(self):
+        try:
+            self._hand_over()
+        except Exception as error:
+            what = "training goes on, and the next start sends what is missing"
+            log.warning("%s failed, %s: %s", self.name, what, _said(error))
+
+    def _hand_over(self):
+        run, held = self.start(), []
+        while (item := self.inbox.get()) is not None:
+            if isinstance(item, list):
+                run.send(item)
+            elif isinstance(item, tuple):
+                held.append(item)
+            else:
+                run.send([row for row in held if row[0] <= item])
+                held = [row for row in held if row[0] > item]
+        run.close()
+
+
+def _said(error):
+    return str(error).strip() or type(error).__name__

@@ -21,7 +21,7 @@ from quac.stargan.history import History
 from quac.stargan.initial import initialise, lower_blocks
 from quac.stargan.networks import AVERAGED, build_networks
 from quac.stargan.pace import Pace
-from quac.stargan.samples import sample_grid
+from quac.stargan.samples import sample_grid, step_grids
 from quac.stargan.step import TrainingStep, build_optimizers
 from quac.stargan.watch import Watch
 from quac.stargan.weights import TERMS, is_used, weight
@@ -78,14 +78,15 @@ class Trainer:
         )
         self.step, self.waited = 0, 0.0  # seconds of waiting for images since the last row of the history
         self.sums, self.counts = {}, {}  # of the terms since then
+        self.batch = None  # of the last step
         self.watch = Watch()
 
     def advance(self):
         """One training step."""
         start = time.perf_counter()
-        batch = self.batches[self.step]
+        self.batch = self.batches[self.step]
         self.waited += time.perf_counter() - start
-        terms = self.train_step(batch, self.step)
+        terms = self.train_step(self.batch, self.step)
         self.step += 1
         self.watch.look(terms, self.step)
         for name, value in terms.items():
@@ -103,6 +104,15 @@ class Trainer:
         means = {name: value.item() / self.counts[name] for name, value in self.sums.items()}
         self.sums, self.counts, self.waited = {}, {}, 0.0
         return means
+
+    def grids(self, level):
+        """Image grids by name, as many as `log.level` asks for."""
+        found = {}
+        if level >= 1:
+            found["samples"] = sample_grid(self.averages, self.store, self.settings, self.device)
+        if level >= 2:
+            found |= step_grids(self.networks, self.averages, self.batch, self.settings.data)
+        return found
 
     def require_finite(self):
         """Stop before a state that holds NaN or infinity replaces a good one (waits for the device)."""
@@ -159,7 +169,7 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
         store: the training split.
         folder: StateFolder, locked by the caller.
         plan: `end`, the step up to which to train; `steps` at which checkpoints are saved; `log_every`, `state_every`,
-            `state_minutes`, `channels_last`, `compile`, `accumulate` as in the config.
+            `state_minutes`, `channels_last`, `compile`, `accumulate` as in the config; `log_level`: its `log.level`.
         tracker: see `quac.stargan.tracking`.
         record: gives what `StateFolder.save_session` takes, as of now.
         judge: see Trainer.
@@ -167,16 +177,17 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
     When it returns, every checkpoint of `plan.steps` lies in the folder.
     Raises Stopped on SIGTERM, SIGINT or SIGUSR1, after saving.
     """
-    saves, missing = set(plan.steps), folder.missing(plan.steps)
+    saves, missing, history = set(plan.steps), folder.missing(plan.steps), History(folder.history)
     if not missing and (plan.end in saves or folder.newest_step() >= plan.end):
         log.info("trained up to step %d already", plan.end)
+        tracker.catch_up(folder.logged(history, plan.end))
         return
 
     state = folder.load_state(at_most=min([*missing, plan.end]))
     trainer = Trainer(settings, store, device, judge, plan.channels_last, plan.accumulate, fresh=not state)
-    history = History(folder.history)
     if state:
         trainer.restore(state)
+        tracker.catch_up(folder.logged(history, trainer.step))
         log.info("going on from step %d", trainer.step)
     if trainer.step in missing:
         folder.save_checkpoint(trainer.step, trainer.checkpoint())
@@ -208,12 +219,13 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
                 if not told and step - first >= min(plan.log_every, 20) and step < plan.end:
                     summary.outlook(trainer, plan.end, row["images_per_second"])
                     told = True
-                writer.patiently(partial(_log_step, row, folder, history, trainer, tracker, bar))
+                writer.patiently(partial(_log_step, row, folder, history, trainer, plan.log_level, tracker, bar))
             jobs = []
             if save_due:
                 jobs.append(partial(folder.save_checkpoint, step, trainer.checkpoint()))
             if state_due:
                 jobs += [partial(folder.save_state, trainer.state()), partial(folder.save_session, record())]
+                jobs.append(partial(tracker.release, step))
                 pace.state_saved()
             if jobs:
                 writer.submit(*jobs)
@@ -221,15 +233,16 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
                 raise Stopped(asked[0], step)
 
 
-def _log_step(row, folder, history, trainer, tracker, bar):
+def _log_step(row, folder, history, trainer, level, tracker, bar):
     step, rate = row["step"], row["images_per_second"]
     history.append(row)
     bar.set_postfix_str(f"{rate:.0f} img/s, D {_total(row, 'D/'):.2f}, G {_total(row, 'G/'):.2f}", refresh=False)
     log.debug("step %d: %s", step, ", ".join(f"{name} {value:.4f}" for name, value in row.items() if "/" in name))
-    pixels = sample_grid(trainer.averages, trainer.store, trainer.settings, trainer.device)
-    write_png(folder.sample(step), pixels)
-    tracker.log(step, {name: value for name, value in row.items() if name != "step"})
-    tracker.image(step, "samples", folder.sample(step))
+    grids = trainer.grids(level)
+    for name, pixels in grids.items():
+        write_png(folder.image(step, name), pixels)
+    numbers = {name: value for name, value in row.items() if name != "step"}
+    tracker.log(step, numbers, {name: folder.image(step, name) for name in grids})
 
 
 def _total(row, prefix):

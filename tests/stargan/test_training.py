@@ -13,9 +13,11 @@ import torch
 from builders import make_store, tiny_config, training_settings
 from PIL import Image
 
+from quac.data.batches import to_pixels
 from quac.errors import QuacError
 from quac.stargan.checkpoints import StateFolder, open_checkpoint
 from quac.stargan.networks import AVERAGED
+from quac.stargan.samples import GRIDS
 from quac.stargan.training import Stopped, Trainer, train
 
 CPU = torch.device("cpu")
@@ -27,15 +29,21 @@ class Recorder:
     """A tracker that remembers, and may do something at a step."""
 
     def __init__(self, at=None, action=None):
-        self.steps, self.at, self.action = [], at, action
+        self.caught_up, self.steps, self.released, self.images = [], [], [], {}
+        self.at, self.action = at, action
 
-    def log(self, step, numbers):
+    def catch_up(self, rows):
+        self.caught_up = [step for step, *_ in rows]
+
+    def log(self, step, numbers, images):
+        assert all(path.is_file() for path in images.values())
         self.steps.append(step)
+        self.images[step] = set(images)
         if step == self.at:
             self.action()
 
-    def image(self, step, name, path):
-        assert path.is_file()
+    def release(self, step):
+        self.released.append(step)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +63,7 @@ def run(path, store, end=8, steps=(3, 6, 8), settings=SETTINGS, device="cpu", tr
         "channels_last": "auto",
         "compile": "auto",
         "accumulate": 1,
+        "log_level": 1,
     }
     folder, plan = StateFolder(path), SimpleNamespace(end=end, **{**usual, **plan})
     plan.steps = [step for step in steps if step <= end]
@@ -79,7 +88,7 @@ def test_what_a_training_leaves(undisturbed):
     terms = {"D": ("real", "fake", "reg"), "G": ("adv", "sty", "cyc", "ds")}
     names = [f"{network}/{kind}_{term}" for network in terms for kind in ("latent", "ref") for term in terms[network]]
     assert list(history) == ["step", *THROUGHPUT, *names]
-    grid = np.asarray(Image.open(undisturbed.sample(8)))
+    grid = np.asarray(Image.open(undisturbed.image(8, "samples")))
     assert grid.shape[:2] == (8 * 33 + 1, 5 * 33 + 1)  # 8 queries; the query and 2 classes x 2 styles
 
 
@@ -96,6 +105,43 @@ def test_each_device_trains_alike_and_goes_on(store, tmp_path, undisturbed, devi
         assert value.device == CPU
         torch.testing.assert_close(value, theirs[name], rtol=0.05, atol=0.01)
     assert folder.missing([3, 6, 8]) == []
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_the_log_level_says_which_grids_are_kept(store, tmp_path, undisturbed, level):
+    tracker = Recorder()
+    folder = run(tmp_path / "state", store, end=3, tracker=tracker, log_level=level)
+    kept = GRIDS[: (0, 1, len(GRIDS))[level]]
+    assert tracker.images == {step: set(kept) for step in (2, 3)}
+    found = set((folder.path / "samples").rglob("*.png"))
+    assert found == {folder.image(step, name) for step in (2, 3) for name in kept}
+    assert weights(folder, 3) == weights(undisturbed, 3)
+    for name in kept[1:]:
+        assert np.asarray(Image.open(folder.image(3, name))).shape[:2] == (34, 4 * 33 + 1)  # a batch of 4 in a row
+
+
+def test_the_grids_of_a_step_are_of_its_batch(store):
+    trainer = Trainer(SETTINGS, store, CPU)
+    trainer.advance()
+    found, batch = trainer.grids(2), trainer.batches[0]
+    for name in ("x_real", "x_ref"):
+        np.testing.assert_array_equal(found[name][:, 1:33, 1:33][:1], to_pixels(getattr(batch, name), 2, -1)[0])
+    assert (found["fake_x_latent"] != found["ema_fake_x_latent"]).any()
+    assert (found["fake_x_latent"] != found["fake_x_ref"]).any()
+
+
+def test_a_tracker_is_told_of_states_that_are_on_disk(store, tmp_path):
+    class Looking(Recorder):
+        def release(self, step):
+            super().release(step)
+            assert StateFolder(tmp_path).newest_step() == step
+
+    tracker = Looking()
+    run(tmp_path, store, tracker=tracker)
+    assert tracker.released == [2, 4, 6, 8]
+    assert tracker.caught_up == []
+    run(tmp_path, store, end=10, steps=(3, 6, 8, 10), tracker=(later := Looking()))
+    assert (later.caught_up, later.steps, later.released) == ([2, 3, 4, 6, 8], [10], [10])
 
 
 def test_segments_give_the_same_weights_and_history(store, tmp_path, undisturbed):
@@ -182,6 +228,7 @@ def test_a_finished_training_does_nothing(store, undisturbed):
     tracker = Recorder()
     run(undisturbed.path, store, tracker=tracker)
     assert tracker.steps == []
+    assert tracker.caught_up == [2, 3, 4, 6, 8]  # a kill may have come before they were handed over
 
 
 def test_a_longer_training_goes_on(store, tmp_path, undisturbed):

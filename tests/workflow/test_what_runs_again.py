@@ -67,6 +67,13 @@ def test_an_edit_runs_what_depends_on_it(edited, section, values, planned):
     assert edited.plan() == planned
 
 
+@pytest.mark.parametrize("log_type", ["wandb", "tensorboard"])
+def test_a_tracker_is_told_of_the_report_alone(edited, log_type):
+    edited.edit("log", mode="offline")
+    edited.config["log_type"] = log_type
+    assert edited.plan() == {"report": 1, "track_results": 1}
+
+
 def test_another_classifier_is_not_trained_for(edited):
     save_classifier(edited.folder / "other.pt", Brightness())
     edited.edit("validation_config", classifier_checkpoint="other.pt")

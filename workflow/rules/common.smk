@@ -12,6 +12,7 @@ from quac.config.evaluation import KINDS
 from quac.conversion.metrics import MATRICES
 from quac.errors import QuacError
 from quac.resolve import resolve
+from quac.stargan.tracking import is_tracked
 from quac.stargan.weights import is_used
 
 # `quac` is the one installed beside this snakemake, also where its environment is not activated.
@@ -70,6 +71,8 @@ RUNS = {ROOT: CONFIG}
 # Folder of the prepared data, of the classifier -> root of the run they belong to.
 DATA = {f"{root}/data": root for root in RUNS}
 JUDGES = {f"{root}/classifier": root for root in RUNS}
+# What is also told to a tracker.
+TRACKED = [f"{root}/logs/tracked.json" for root, run in RUNS.items() if is_tracked(run.log_type, run.log.mode)]
 REPORTS = {run.run_name: root for root, run in RUNS.items()}
 SEGMENTS = {root: segment_ends(root, run.run) for root, run in RUNS.items()}
 
@@ -126,6 +129,10 @@ def computing_shard(wc, input):
     return f"{computing(wc, input)} --shard {wc.shard.replace('-of-', ' ')}"
 
 
+def config_as_json(wc, input):
+    return json.dumps(run_of(wc).model_dump())
+
+
 def decoders(wc):
     return run_of(wc).splits[wc.split].num_workers
 
@@ -138,4 +145,4 @@ def training_options(wc, input):
     run = run_of(wc)
     options = run.run.model_dump(include={"log_every", "state_every", "state_minutes", "keep_states", "accumulate"})
     carried_out = {"device_cache": run.data.device_cache, **run.solver.model_dump(include={"channels_last", "compile"})}
-    return json.dumps({**options, **carried_out, "log_type": run.log_type, "log": run.log.model_dump()})
+    return json.dumps({**options, **carried_out, "config": run.model_dump()})

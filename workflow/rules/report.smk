@@ -27,3 +27,22 @@ rule report:
     shell:
         "quac report --inputs {params.inputs:q} --html {output.html:q} --numbers {output.numbers:q}"
         " --cells {output.cells:q} --log-file {log:q}"
+
+
+# A tracker that cannot be reached fails nothing.
+rule track_results:
+    input:
+        marker=lambda wc: every_marker(wc)[-1],
+        scores=every_step("{root}/selection/{step}.parquet"),
+        html=lambda wc: f"reports/{run_of(wc).run_name}.html",
+        numbers=lambda wc: f"reports/{run_of(wc).run_name}.json",
+    output:
+        "{root}/logs/tracked.json",
+    log:
+        "{root}/logs/track_results.log",
+    params:
+        scores=repeated("--scores", "scores"),
+        config=config_as_json,
+    shell:
+        "quac track-results --marker {input.marker:q} {params.scores:q} --html {input.html:q} --numbers {input.numbers:q}"
+        " --config {params.config:q} --out {output:q} --log-file {log:q}"
