@@ -1,18 +1,3 @@
-def converting(output, **more):
-    """Input function: what the conversion of a split by the selected checkpoint takes, `more` besides."""
-    inputs = {
-        "selected": in_run("selection/selected.json"),
-        "classifier": classifier_file,
-        "judges": further_judges,
-        "store": in_data("{split}.store"),
-        "index": in_data("{split}.parquet"),
-        "reference_store": references(".store"),
-        "reference_index": references(".parquet"),
-        "key": key_of("conversion_{split}"),
-    }
-    return gated(output, inputs, gates=[every_step("{root}/checkpoints/{step}_nets_ema.ckpt")])
-
-
 rule convert:
     input:
         unpack(converting("{root}/conversion/{split}/{kind}.parquet")),

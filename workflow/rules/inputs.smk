@@ -137,6 +137,35 @@ def every_step(pattern):
     return lambda wc: [pattern.format(root=root_of(wc), step=f"{step:06d}") for step in run_of(wc).steps]
 
 
+def scoring(output):
+    """Input function: what the conversion of the validation split by a checkpoint takes."""
+    inputs = {
+        "checkpoint": in_run("checkpoints/{step}_nets_ema.ckpt"),
+        "classifier": classifier_file,
+        "store": in_data("validation.store"),
+        "index": in_data("validation.parquet"),
+        "reference_store": references(".store"),
+        "reference_index": references(".parquet"),
+        "key": key_of("score"),
+    }
+    return gated(output, inputs, gates=[in_run("classifier/check.json")])
+
+
+def converting(output):
+    """Input function: what the conversion of a split by the selected checkpoint takes."""
+    inputs = {
+        "selected": in_run("selection/selected.json"),
+        "classifier": classifier_file,
+        "judges": further_judges,
+        "store": in_data("{split}.store"),
+        "index": in_data("{split}.parquet"),
+        "reference_store": references(".store"),
+        "reference_index": references(".parquet"),
+        "key": key_of("conversion_{split}"),
+    }
+    return gated(output, inputs, gates=[every_step("{root}/checkpoints/{step}_nets_ema.ckpt")])
+
+
 def every_shard(pattern):
     """Input function: a file of each shard of a conversion."""
 

@@ -1,17 +1,3 @@
-def scoring(output):
-    """Input function: what the conversion of the validation split by a checkpoint takes."""
-    inputs = {
-        "checkpoint": in_run("checkpoints/{step}_nets_ema.ckpt"),
-        "classifier": classifier_file,
-        "store": in_data("validation.store"),
-        "index": in_data("validation.parquet"),
-        "reference_store": references(".store"),
-        "reference_index": references(".parquet"),
-        "key": key_of("score"),
-    }
-    return gated(output, inputs, gates=[in_run("classifier/check.json")])
-
-
 rule score_checkpoint:
     input:
         unpack(scoring("{root}/selection/{step}.parquet")),
