@@ -12,14 +12,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 
 import numpy as np
 import torch
-from measure import machine, table
+from measure import interleaved, machine, table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from builders import judging, make_store, save_classifier
@@ -28,7 +27,7 @@ from quac.classifier.backbones import SmallClassifier
 from quac.classifier.judge import Judge
 from quac.config.training import Model
 from quac.conversion.convert import convert
-from quac.conversion.styles import open_styles
+from quac.conversion.styles import generator_of_try, open_styles
 from quac.data.batches import load
 from quac.stargan.networks import build_networks
 
@@ -58,7 +57,6 @@ class Bench:
     @torch.inference_mode()
     def loop(self, kind):
         """{(query, target, try): (predicted, p_target, l1)}"""
-        styles = open_styles([kind], self.networks, self.store, self.settings, self.device)[kind]
         rng, found = np.random.default_rng(0), {}
         for row in range(len(self.store)):
             source = self.store.labels[row]
@@ -83,12 +81,9 @@ class Bench:
                 numbers = torch.stack([p.argmax(1).float(), p[:, target], l1], 1).cpu().numpy()
                 for number in range(tries):
                     found[self.store.paths[row], CLASSES[target], number] = numbers[number]
-        del styles
         return found
 
     def _latent(self, row, target, number):
-        from quac.conversion.styles import generator_of_try
-
         draw = generator_of_try(0, self.store.digests[row], CLASSES[target], number)
         return draw.standard_normal(self.settings.model.latent_dim, dtype=np.float32)
 
@@ -99,20 +94,6 @@ class Bench:
             _, p, l1 = loop[row["query"], row["target"], row["try"]]
             worst = max(worst, abs(p - row["p_target"]), abs(l1 - row["l1"]))
         return worst
-
-
-def timed(sides, rounds, device):
-    seconds = {name: [] for name in sides}
-    for side in sides.values():
-        side()
-    for _ in range(rounds):
-        for name, side in sides.items():
-            start = time.perf_counter()
-            side()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
 
 
 def main():
@@ -134,7 +115,7 @@ def main():
                 f"{kind}, ours": lambda kind=kind: bench.ours(kind),
                 f"{kind}, the loop again (A/A)": lambda kind=kind: bench.loop(kind),
             }
-            seconds = timed(sides, options.rounds, device)
+            seconds = interleaved(sides, options.rounds, before=1)
             base = median(seconds[f"{kind}, the loop"])
             for side, values in seconds.items():
                 times = [f"{value:.2f}" for value in (median(values), min(values), max(values))]

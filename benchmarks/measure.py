@@ -7,15 +7,32 @@ from pathlib import Path
 import torch
 
 
-def interleaved(sides, rounds):
-    """{name: seconds of each round}, the sides in turns."""
+def interleaved(sides, rounds, times=1, before=0):
+    """{name: seconds that a call takes, of each round}, the sides in turns.
+
+    Args:
+        times: calls of a side in a round.
+        before: calls of each side that do not count.
+    """
+    for side in sides.values():
+        for _ in range(before):
+            side()
     seconds = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
+            _finish()
             start = time.perf_counter()
-            side()
-            seconds[name].append(time.perf_counter() - start)
+            for _ in range(times):
+                side()
+            _finish()
+            seconds[name].append((time.perf_counter() - start) / times)
     return seconds
+
+
+def _finish():
+    """Wait for a GPU, which goes on when a call returns."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def processor():

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from measure import machine, table
+from measure import interleaved, machine, table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from literal import LiteralStep
@@ -81,28 +81,6 @@ class Side:
         return {"step": self.number, "networks": self.networks.state_dict(), "optimizers": optimizers}
 
 
-def timed(sides, rounds, steps, device):
-    """{name: seconds of a step in each round}, the sides in turns."""
-
-    def finished():
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    for side in sides.values():
-        for _ in range(3):
-            side()
-    seconds = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, side in sides.items():
-            finished()
-            start = time.perf_counter()
-            for _ in range(steps):
-                side()
-            finished()
-            seconds[name].append((time.perf_counter() - start) / steps)
-    return seconds
-
-
 def against_literal(device, size, batch, widths, rounds, steps):
     def side(step_class, **options):
         return Side(step_class, device, size, batch, widths, **options)
@@ -116,7 +94,7 @@ def against_literal(device, size, batch, widths, rounds, steps):
         "ours, merged, r1_every 8": side(TrainingStep, solver={"schedule": "merged"}, loss={"r1_every": 8}),
         "literal step again (A/A)": side(LiteralStep, plain=True),
     }
-    seconds = timed(sides, rounds, steps, device)
+    seconds = interleaved(sides, rounds, steps, before=3)
     base = median(seconds["literal step"])
     rows = [["", "ms per step", "from", "to", "faster than literal", "TFLOP per step", "of the bf16 floor"]]
     for name, values in seconds.items():
@@ -150,7 +128,7 @@ def many_classes(device, size, batch, widths, rounds, steps):
         f"{classes} classes{again}": Side(TrainingStep, device, size, batch, widths, classes=classes)
         for classes, again in ((3, ""), (40, ""), (3, " again (A/A)"))
     }
-    seconds = timed(sides, rounds, steps, device)
+    seconds = interleaved(sides, rounds, steps, before=3)
     base = median(seconds["3 classes"])
     rows = [["", "ms per step", "of 3 classes"]]
     rows += [[name, f"{1000 * median(v):.1f}", f"{median(v) / base:.2f}"] for name, v in seconds.items()]
@@ -177,7 +155,7 @@ def saving(device, size, batch, widths, rounds, steps):
                 side()
 
         sides = {"without": without, "with a save": with_save, "without again (A/A)": without}
-        seconds = timed(sides, rounds, 1, device)
+        seconds = interleaved(sides, rounds, before=3)
         written = sum(file.stat().st_size for file in Path(name).glob("*.pt")) / 2
     extra = median(seconds["with a save"]) - median(seconds["without"])
     rows = [["", ""], ["a whole state", f"{written / 1e6:.0f} MB"]]

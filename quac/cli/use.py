@@ -54,7 +54,7 @@ def convert(
     converted is named at the end, and the exit status is 1.
     """
     from quac.classifier.judge import Judge
-    from quac.config.evaluation import Reading as Judging
+    from quac.config.evaluation import Judging
     from quac.conversion.files import OneStyle, convert_files
     from quac.conversion.places import list_places, results_of
 

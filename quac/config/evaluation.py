@@ -22,7 +22,7 @@ BACKBONES = (
 PerChannel = float | Annotated[list[float], Field(min_length=1)]
 
 
-class Reading(Section):
+class Judging(Section):
     """How a classifier is shown images, and how its outputs are read."""
 
     scale: PerChannel = key(
@@ -37,13 +37,13 @@ class Reading(Section):
     classes: list[str] | None = key(None, "Classes in the order of its outputs. Left out: the order of the data's.")
 
 
-class FurtherJudge(Reading):
+class FurtherJudge(Judging):
     """A classifier that judges too, and chooses nothing."""
 
     classifier_checkpoint: str = key(..., "TorchScript or exported classifier.")
 
 
-class Judge(Reading):
+class Judge(Judging):
     """The classifier that judges generated images, and how often a query is tried."""
 
     classifier_checkpoint: str | None = key(

@@ -11,7 +11,7 @@ from torch import nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from quac.classifier.judge import Judge
-from quac.conversion.convert import convert
+from quac.conversion.convert import chosen_queries, convert
 from quac.conversion.details import Details
 from quac.conversion.styles import open_styles
 from quac.data.batches import load
@@ -130,8 +130,6 @@ def test_a_cap_on_the_queries_is_the_same_however_the_split_is_listed(made):
     order = np.random.default_rng(0).permutation(len(store))
     shuffled = SimpleNamespace(digests=store.digests[order], rows_of=lambda label: np.flatnonzero(labels == label))
     labels = store.labels[order]
-    from quac.conversion.convert import chosen_queries
-
     for label, name in enumerate(CLASSES):
         rows = chosen_queries(shuffled, label, SimpleNamespace(seed=0, max_per_class=3))
         assert sorted(shuffled.digests[rows]) == by_digest[name]
