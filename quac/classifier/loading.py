@@ -18,26 +18,26 @@ def load_classifier(path, device):
     """
     if not Path(path).is_file():
         raise QuacError(f"{path}: is no file; correct the path")
+    inside = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
+    if any(name.endswith("data.pkl") for name in inside) and not any("/code/" in name for name in inside):
+        raise QuacError(
+            f"{path}: holds weights alone (a state_dict), or a model without its code; load it into the model, and "
+            "save that with torch.jit.script(model).save(...) or torch.export.save(...), see docs/classifier.md"
+        )
+    exported = any(name.endswith("archive_format") for name in inside)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit is deprecated, and what QuAC's users have
-            module = _exported(path, device) if _is_exported(path) else torch.jit.load(path, map_location=device).eval()
+            module = _exported(path, device) if exported else torch.jit.load(path, map_location=device).eval()
     except Exception as error:  # of either loader: many kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise QuacError(
-            f"{path}: cannot be loaded as TorchScript or as an exported program ({reason}). "
-            "If it holds the weights alone (a state_dict), load them into the model, and save that with "
+            f"{path}: cannot be loaded as TorchScript or as an exported program ({reason}); save it with "
             "torch.jit.script(model).save(...) or torch.export.save(...), see docs/classifier.md"
         ) from None
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     return module
-
-
-def _is_exported(path):
-    return zipfile.is_zipfile(path) and any(
-        name.endswith("archive_format") for name in zipfile.ZipFile(path).namelist()
-    )
 
 
 def _exported(path, device):

@@ -27,7 +27,8 @@ def convert(generator, judge, store, styles, settings, device, keep=None, detail
             query and target: one that is called the target before one that is not, then that of the highest
             target probability, then the first.
         details: Details, to measure more than the choice of a checkpoint needs.
-        shard: (i, n): only every n-th batch, from the i-th on. The n tables together are the whole one.
+        shard: (i, n): only every n-th batch, from the i-th on. The n tables together are the whole one;
+            where there are fewer batches, some have no rows.
 
     Returns:
         DataFrame, one row per try: `query` (path), `digest`, `source`, `target`, `kind`, `try`, `style`
@@ -50,8 +51,8 @@ def convert(generator, judge, store, styles, settings, device, keep=None, detail
         parts.append(part.assign(batch=number))
         bar.update(len(rows))
     bar.close()
-    if not parts:
-        raise QuacError(f"shard {shard[0] + 1} of {shard[1]} has no queries; lower conversion.shards")
+    if not parts:  # more shards than batches
+        return pd.DataFrame({"batch": pd.Series(dtype=int)})
     table = pd.concat(parts, ignore_index=True)
     numbers = table.select_dtypes("number").drop(columns="diversity", errors="ignore")  # which one try has not
     if not np.isfinite(numbers.to_numpy()).all():

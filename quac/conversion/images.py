@@ -40,6 +40,7 @@ class BestImages:
         self.jobs.append(job)
 
     def __enter__(self):
+        self.folder.mkdir(parents=True, exist_ok=True)  # also where there is nothing to write
         return self
 
     def __exit__(self, *error):

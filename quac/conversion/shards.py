@@ -24,7 +24,9 @@ def gather_tables(tables):
     for other, found in shards.items():
         if any(_made_of(found)[name] != value for name, value in _made_of(attributes).items()):
             raise QuacError(f"{other}: was not made from what {path} was; delete both and run the same command again")
-    whole = pd.concat(tables.values(), ignore_index=True).sort_values("batch", kind="stable", ignore_index=True)
+    whole = pd.concat([table for table in tables.values() if len(table)], ignore_index=True).sort_values(
+        "batch", kind="stable", ignore_index=True
+    )
     record = attributes["provenance"] | {"seconds": sum(one["provenance"]["seconds"] for one in shards.values())}
     whole.attrs = {**attributes, "shard": [0, 1], "provenance": record}
     return whole

@@ -178,7 +178,7 @@ def test_a_file_that_is_no_classifier_is_named(tmp_path, content):
 def test_a_state_dict_is_no_classifier(tmp_path):
     torch.save(Side().state_dict(), tmp_path / "c.pt")
     with pytest.raises(
-        QuacError, match=r"\(a state_dict\), load them into the model, and save that with torch\.jit\.script"
+        QuacError, match=r"c\.pt: holds weights alone \(a state_dict\).* save that with torch\.jit\.script"
     ):
         load(tmp_path / "c.pt")
 

@@ -50,3 +50,11 @@ def test_images_of_all_shards_lie_in_one_folder(tmp_path):
         "one.png": "one",
         "two.png": "two",
     }
+
+
+def test_a_shard_without_queries_is_no_trouble():
+    """More jobs than batches."""
+    empty = pd.DataFrame({"batch": pd.Series(dtype=int)})
+    empty.attrs = shard(1).attrs
+    whole = gather_tables({"1.parquet": empty, "0.parquet": shard(0)})
+    pd.testing.assert_frame_equal(whole, shard(0))
