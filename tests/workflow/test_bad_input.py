@@ -104,7 +104,7 @@ class Blind(nn.Module):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (None, "c.pt: cannot be loaded as TorchScript"),
+        (None, "c.pt: holds weights alone (a state_dict)"),
         (Blind(), "calls 50.0% of 10 real validation images right with"),
     ],
 )
