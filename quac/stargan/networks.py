@@ -18,27 +18,32 @@ LEAK = 0.2
 EPSILON = 1e-5
 
 
-def normalize(x):
-    """Instance normalisation (arXiv 1607.08022): every channel of every sample to mean 0 and variance 1.
+def normalize(x, scale, shift):
+    """Instance normalisation (arXiv 1607.08022): every channel of every sample to mean 0 and variance 1; then
+    `scale * x + shift`, (C,) or (B, C).
 
-    torch's own copies channels_last to the other layout and back; here both stay as they are. Statistics are float32.
+    torch's own takes one scale for all samples, and copies channels_last to the other layout and back; here the layout
+    stays as it is. Statistics are float32.
     """
-    if x.is_contiguous() and x.dtype != torch.bfloat16:
-        return F.instance_norm(x)
+    batch, channels, *size = x.shape
+    if x.is_contiguous() and x.dtype != torch.bfloat16:  # one pass over x: the channels of all samples side by side
+        scale, shift = (part.expand(batch, channels).reshape(-1) for part in (scale, shift))
+        flat = x.view(1, batch * channels, *size)
+        return F.batch_norm(flat, None, None, scale, shift, training=True, eps=EPSILON).view_as(x)
     variance, mean = torch.var_mean(x.float() if x.dtype == torch.bfloat16 else x, (2, 3), correction=0, keepdim=True)
-    return ((x - mean) * (variance + EPSILON).rsqrt()).to(x.dtype)
+    normal = ((x - mean) * (variance + EPSILON).rsqrt()).to(x.dtype)
+    return torch.addcmul(shift[..., None, None], scale[..., None, None], normal)
 
 
 class InstanceNorm(nn.Module):
-    """`normalize`, and a scale and a shift for each channel."""
+    """`normalize` with a scale and a shift for each channel."""
 
     def __init__(self, features):
         super().__init__()
         self.weight, self.bias = nn.Parameter(torch.ones(features)), nn.Parameter(torch.zeros(features))
 
     def forward(self, x):
-        scale, shift = (part.to(x.dtype)[:, None, None] for part in (self.weight, self.bias))
-        return torch.addcmul(shift, scale, normalize(x))
+        return normalize(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
 
 
 class ResBlk(nn.Module):
@@ -144,8 +149,8 @@ class AdaIN(nn.Module):
         self.fc = nn.Linear(style_dim, 2 * features)
 
     def forward(self, x, style):
-        gamma, beta = self.fc(style)[:, :, None, None].chunk(2, dim=1)
-        return torch.addcmul(beta, 1 + gamma, normalize(x))
+        gamma, beta = self.fc(style).chunk(2, dim=1)
+        return normalize(x, 1 + gamma, beta)
 
 
 class AdainResBlk(nn.Module):

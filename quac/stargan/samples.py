@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from torchvision.utils import make_grid
 
 from quac.data.batches import load, to_pixels
 
@@ -53,6 +52,8 @@ def step_grids(networks, averages, batch, data):
 
 
 def _grid(images, data, columns):
+    from torchvision.utils import make_grid  # takes seconds, and few who import this file make grids
+
     return make_grid(to_pixels(images, data.scale, data.shift), nrow=columns, padding=1).cpu().numpy()
 
 
