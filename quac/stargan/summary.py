@@ -1,12 +1,11 @@
 """What a training takes: said before it, and when the first steps have been measured."""
 
-import resource
-
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from quac.console import log
+from quac.provenance import peak_memory_mb
 from quac.stargan.gradients import gradients_of
 from quac.stargan.step import passes_of
 
@@ -54,7 +53,7 @@ def outlook(trainer, end, rate):
     if trainer.device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(trainer.device)
     else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = 1e6 * peak_memory_mb()
     log.info("%.1f images/s: up to step %d in about %s; peak memory %s", rate, end, _spoken(seconds), _gib(peak))
 
 

@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+
 import torch
 from torch.nn import functional as F
 
+from quac.stargan import summary
 from quac.stargan.summary import FlopCounter
 
 
@@ -17,3 +20,11 @@ def test_operations_are_counted_also_of_a_gradient_penalty():
     with FlopCounter() as counter:
         torch.randn(4, 6) @ torch.randn(6, 5)
     assert counter.total == 2 * 4 * 6 * 5
+
+
+def test_the_outlook_tells_time_and_memory(monkeypatch, caplog):
+    monkeypatch.setattr(summary, "peak_memory_mb", lambda: 2**31 / 1e6)
+    settings = SimpleNamespace(data=SimpleNamespace(batch_size=8))
+    caplog.set_level("INFO", logger="quac")
+    summary.outlook(SimpleNamespace(step=100, settings=settings, device=torch.device("cpu")), 1000, rate=2.0)
+    assert "2.0 images/s: up to step 1000 in about 1 h 0 min; peak memory 2.00 GiB" in caplog.text
