@@ -197,7 +197,7 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None, ev
     if trainer.step in missing:
         folder.save_checkpoint(trainer.step, trainer.checkpoint())
 
-    summary.describe(trainer)
+    summary.describe(trainer, plan, folder.keep)
     if plan.compile == "always" or (plan.compile == "auto" and device.type == "cuda"):
         compile_step(trainer.train_step, trainer.batches[trainer.step], trainer.step, trainer.precision)
     first, pace, flops, told = trainer.step, Pace(trainer.step), {}, False
