@@ -1,6 +1,6 @@
 import pytest
 import yaml
-from builders import ROOT, tiny_config
+from builders import ROOT, command, tiny_config
 
 from quac.errors import QuacError
 from quac.resolve import resolve
@@ -257,7 +257,18 @@ def test_the_last_step_is_always_saved():
     assert resolve(raw(run={"total_iters": 5, "save_every": 10})).steps == [5]
 
 
-def test_every_key_of_the_demo_has_a_comment_above_it():
-    lines = (ROOT / "config/config.yaml").read_text().splitlines()
+def test_the_preset_fast_doubles_the_learning_rates_and_nothing_else(tmp_path):
+    config = raw(data={"source": "a", "img_size": 64}, solver={"root_dir": "r", "weight_decay": 0.0})
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
+    said = command("config", "show", tmp_path / "mine.yaml", ROOT / "config/fast.yaml").said
+    slow, fast = resolve(config).model_dump(mode="json"), yaml.safe_load(said)
+    for name in ("lr", "f_lr"):
+        assert fast["solver"].pop(name) == 2 * slow["solver"].pop(name)
+    assert fast == slow
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "fast.yaml"])
+def test_every_key_of_the_files_in_config_has_a_comment_above_it(name):
+    lines = (ROOT / "config" / name).read_text().splitlines()
     keys = [i for i, line in enumerate(lines) if line.startswith("  ") and not line.strip().startswith("#")]
     assert [lines[i] for i in keys if not lines[i - 1].strip().startswith("#")] == []

@@ -63,7 +63,7 @@ def test_a_setting_changes_the_keys_of_the_stages_that_depend_on_it(sections, st
             "run": {"accumulate": 2, "state_minutes": 1, "keep_states": 5},
             "solver": {"channels_last": "never", "compile": "never"},
         },
-        {"run": {"log_every": 7, "state_every": 7, "segment_iters": 7, "threads": 2, "device": "cpu"}},
+        {"run": {"log_every": 7, "eval_every": 7, "state_every": 7, "segment_iters": 7, "threads": 2, "device": "cpu"}},
         {"log": {"notes": "x", "mode": "offline", "level": 2}, "log_type": "none"},
         {"data": {"num_workers": 2, "device_cache": "never"}},
         {"report": {"examples": 9, "title": "x"}},

@@ -1,6 +1,7 @@
 """The stages of the training."""
 
 import json
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated
@@ -24,6 +25,9 @@ def train(
     marker: Annotated[Path, typer.Option(help="JSON file that says where the checkpoints lie.")],
     history: Annotated[Path, typer.Option(help="CSV file for the losses.")],
     runtime: Annotated[str, typer.Option(help="JSON: how it is carried out: log_every, state_every ...; the config.")],
+    validation_store: StoreFile,
+    validation_index: IndexFile,
+    validation_classifier: Annotated[Path, typer.Option(help="Classifier that judges now and then how it converts.")],
     classifier: Annotated[Path | None, typer.Option(help="TorchScript file, for the classifier loss.")] = None,
     init: Annotated[Path | None, typer.Option(help="Checkpoint to begin with.")] = None,
     threads: Threads = None,
@@ -33,6 +37,7 @@ def train(
     """Train the conversion network, going on from its last state if there is one."""
     from quac.classifier.judge import Judge
     from quac.config import Config, checkpoint_steps
+    from quac.conversion.probe import Probe
     from quac.data.store import Store
     from quac.device import choose_device
     from quac.stargan.checkpoints import StateFolder
@@ -54,6 +59,7 @@ def train(
     plan = SimpleNamespace(
         end=extent.end,
         steps=checkpoint_steps(extent.save_every, extent.end, extent.last),
+        looks=checkpoint_steps(options.eval_every, extent.end, extent.last),
         **{name: getattr(options, name) for name in ("log_every", "state_every", "state_minutes")},
         **{name: getattr(options, name) for name in ("channels_last", "compile", "accumulate")},
         log_level=config.log.level,
@@ -62,11 +68,13 @@ def train(
     if others := sorted(path.name for path in states.glob("*") if path.is_dir() and path.name != run_id):
         log.info("beside it lie trainings of other settings or images: %s; `quac clean` tells more", ", ".join(others))
     judge = classifier and Judge(classifier, settings.judge, settings.model, images.classes, where)
+    probe = Probe(config, validation_classifier, validation_store, validation_index, images, where)
     with only_trainer(folder.path):
         write_json(folder.path / "settings.json", identity)
         tracker = open_tracker(config.log_type, config.log, folder.path / config.log_type, run_id, config.model_dump())
         try:
-            train(settings, images, folder, plan, where, tracker, lambda: provenance.record(device=str(where)), judge)
+            record = partial(provenance.record, device=str(where))
+            train(settings, images, folder, plan, where, tracker, record, judge, probe)
         finally:
             tracker.close()
         write_text(history, History(folder.history).text(extent.end))

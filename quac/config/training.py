@@ -60,7 +60,11 @@ class Run(Section):
     total_iters: Positive = key(100_000, "Training steps. Raised later, the training continues.")
     log_every: Positive = key(1_000, "Steps between rows of `history.csv` and sample grids.")
     save_every: Positive = key(10_000, "Steps between checkpoints; each is scored. The last step is always saved.")
-    eval_every: Positive = key(10_000, "No effect, accepted for QuAC's sake: every saved checkpoint is scored.")
+    eval_every: Positive = key(
+        10_000,
+        "Steps between looks at how it converts: a few validation queries of each class are judged, for you to watch. "
+        "The last step is always looked at.",
+    )
     resume_iter: Annotated[int, Field(ge=0)] = key(
         0, "No effect, accepted for QuAC's sake: training always goes on from its last state."
     )

@@ -13,7 +13,7 @@ from quac.errors import QuacError
 
 
 @torch.inference_mode()
-def convert(generator, judge, store, styles, settings, device, keep=None, details=None, shard=(0, 1)):
+def convert(generator, judge, store, styles, settings, device, keep=None, details=None, shard=(0, 1), quiet=False):
     """Convert the images of a split into all other classes.
 
     Args:
@@ -29,6 +29,7 @@ def convert(generator, judge, store, styles, settings, device, keep=None, detail
         details: Details, to measure more than the choice of a checkpoint needs.
         shard: (i, n): only every n-th batch, from the i-th on. The n tables together are the whole one;
             where there are fewer batches, some have no rows.
+        quiet: without a progress bar.
 
     Returns:
         DataFrame, one row per try: `query` (path), `digest`, `source`, `target`, `kind`, `try`, `style`
@@ -45,7 +46,8 @@ def convert(generator, judge, store, styles, settings, device, keep=None, detail
             for rows in batches_of(store, chosen_queries(store, label, settings), settings.batch_size)
         )
     ][shard[0] :: shard[1]]
-    parts, bar = [], progress(total=sum(len(rows) for *_, rows in batches), what="converting", unit="query")
+    total = sum(len(rows) for *_, rows in batches)
+    parts, bar = [], progress(total=total, what="converting", unit="query", disable=quiet)
     for number, label, rows in batches:
         part = _convert_batch(generator, judge, store, styles, settings, device, keep, details, label, rows)
         parts.append(part.assign(batch=number))

@@ -18,4 +18,7 @@ DISTANCES = {
     "kernel": "kernel distance of the classifier's logits",
 }
 
+# What is looked at within a training: so many queries of a class at most, with so many tries into each other class.
+LOOK_QUERIES, LOOK_TRIES = 16, 2
+
 MATRICES = (*RATES, *MEANS, *DISTANCES)

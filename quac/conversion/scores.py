@@ -94,6 +94,18 @@ def score(table, classes, seed=0):
     return cells, averages | average(others)
 
 
+def rates_of(table, metrics=RATES):
+    """{name: number} of a table of tries: `translation_rate_latent`, the mean over the pairs of different classes, and
+    `translation_rate_latent/<source>/<target>`; the same of each kind and each of `metrics`."""
+    found = {}
+    for kind, tries in table[table["source"] != table["target"]].groupby("kind", sort=True):
+        pairs = per_query(tries).groupby(["source", "target"])[list(metrics)].mean()
+        for metric in metrics:
+            found[f"{metric}_{kind}"] = float(pairs[metric].mean())
+            found |= {f"{metric}_{kind}/{a}/{b}": float(number) for (a, b), number in pairs[metric].items()}
+    return found
+
+
 def average(numbers):
     """Means over the rows of a DataFrame, {column: mean}; a pair that has none does not count, no pair gives None."""
     means = numbers.astype(float).mean()

@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 from markupsafe import Markup, escape
 
+from quac.config.evaluation import KINDS
 from quac.conversion.metrics import RATES
 
 matplotlib.use("svg")
@@ -43,6 +44,7 @@ SETTINGS = {
 }
 MOST_POINTS = 400  # of a line; a longer one shows means of neighbours
 SMOOTHED = 15  # points that a smoothed one is the mean of
+TITLES = {**{rate: rate.replace("_", " ").capitalize() for rate in RATES}, "l1": "L1 distance to the query"}
 
 
 def loss_curves(history):
@@ -73,18 +75,31 @@ def speed(history):
     return Markup().join(charts)
 
 
+def looks(history):
+    """What was evaluated within the training, both kinds; nothing where there was no look. `history` as above."""
+    charts = []
+    for metric, title in TITLES.items():
+        kinds = [kind for kind in KINDS if f"{metric}_{kind}" in history]
+        if not kinds:
+            continue
+        with chart(charts, f"{title}, while it trained", "step", height=2.2) as axis:
+            for kind in kinds:
+                steps, values = known(history, f"{metric}_{kind}")
+                axis.plot(steps, values, "o-", color=COLOURS[kind], ms=2.5, lw=1.2, label=kind)
+            axis.set_ylim((-0.02, 1.02) if metric in RATES else (0, None))
+            axis.legend(fontsize=8, frameon=False, loc="lower right")
+    return Markup().join(charts)
+
+
 def rates_over_checkpoints(scores, chosen):
     """Average rates, with intervals, and distance to the query of each checkpoint, both kinds.
 
     `scores` is a list of rows, `chosen` a step.
     """
-    titles, charts = (
-        {**{rate: rate.replace("_", " ").capitalize() for rate in RATES}, "l1": "L1 distance to the query"},
-        [],
-    )
-    for metric, title in titles.items():
+    charts = []
+    for metric, title in TITLES.items():
         with chart(charts, title, "step") as axis:
-            for kind in ("latent", "reference"):
+            for kind in KINDS:
                 rows = [row for row in scores if row["kind"] == kind]
                 steps = [row["step"] for row in rows]
                 axis.plot(steps, [row[metric] for row in rows], "o-", color=COLOURS[kind], ms=3.5, lw=1.2, label=kind)

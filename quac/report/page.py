@@ -6,7 +6,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from quac.config.data import SEVERITIES
-from quac.conversion.metrics import RATES
+from quac.conversion.metrics import LOOK_QUERIES, LOOK_TRIES, RATES
 from quac.report import figures, formats
 from quac.report.gallery import GROUPS
 from quac.report.matrices import NUMBERS, counts, panels
@@ -46,6 +46,8 @@ def render(facts, pictures):
         config_text=yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True),
         history_rows=_thinned(list(zip(*history.values(), strict=True))),
         loss_chart=figures.loss_curves(history) if history else "",
+        look_chart=figures.looks(history),
+        look_counts=(LOOK_QUERIES, LOOK_TRIES),
         speed_chart=figures.speed(history) if history else "",
         calibration_chart=figures.calibration(classifier["splits"][facts["shown_split"]]["calibration"]),
         fit_chart=figures.fit_curves(classifier["fit"]) if classifier["fit"] else "",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from quac.conversion.metrics import RATES
-from quac.conversion.scores import matrix, per_query
+from quac.conversion.scores import matrix, rates_of
 from quac.files import read_json
 from quac.tables import read_table
 
@@ -36,14 +36,3 @@ def collect_results(html, numbers, scores):
     tries = [read_table(path) for path in scores]
     rates = {table.attrs["step"]: rates_of(table) for table in sorted(tries, key=lambda table: table.attrs["step"])}
     return Results(facts["selection"]["step"], rates, tables, [html, numbers])
-
-
-def rates_of(table):
-    """{name: rate} of a checkpoint's table of tries."""
-    found = {}
-    for kind, tries in table[table["source"] != table["target"]].groupby("kind", sort=True):
-        pairs = per_query(tries).groupby(["source", "target"])[list(RATES)].mean()
-        for metric in RATES:
-            found[f"{metric}_{kind}"] = float(pairs[metric].mean())
-            found |= {f"{metric}_{kind}/{a}/{b}": float(rate) for (a, b), rate in pairs[metric].items()}
-    return found

@@ -25,7 +25,8 @@ UNREADABLE += (pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 class StateFolder:
-    """The folder of one training setting: `state_<step>.pt`, `<step>_nets_ema.ckpt`, `history.csv`, `samples/`."""
+    """The folder of one training setting: `state_<step>.pt`, `<step>_nets_ema.ckpt`, `history.csv`, `samples/`,
+    `rates/`."""
 
     def __init__(self, path, keep=2):
         """`keep`: whole states that are kept, the newest ones."""
@@ -39,10 +40,15 @@ class StateFolder:
         """Where an image grid of a step lies: the sample grid in `samples/`, others below it, in `<name>/`."""
         return self.path / "samples" / ("" if name == "samples" else name) / f"{step:06d}.png"
 
+    def rates(self, step):
+        """Where the rates of the class pairs lie that were evaluated at a step, {name: number} as JSON."""
+        return self.path / "rates" / f"{step:06d}.json"
+
     def logged(self, history, end):
         """Rows (step, numbers, {name: path of a grid}) of a History up to step `end`, as a tracker takes them."""
         for step, numbers in history.numbers(end):
-            images = {name: self.image(step, name) for name in GRIDS}
+            images, rates = {name: self.image(step, name) for name in GRIDS}, self.rates(step)
+            numbers |= read_json(rates) if rates.is_file() else {}
             yield step, numbers, {name: path for name, path in images.items() if path.is_file()}
 
     @property

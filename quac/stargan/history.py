@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 
 from quac.files import write_text
 
@@ -38,6 +39,8 @@ class History:
         if last:
             with open(self.path, "a") as file:
                 file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
         else:
             self._write()
 

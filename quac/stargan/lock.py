@@ -50,11 +50,19 @@ def _holder(file):
 
 
 def _ask_to_stop(holder, folder):
-    if holder["host"] == socket.gethostname() and _is_trainer(holder["pid"]):
+    if holder["host"] == socket.gethostname() and _is_trainer(holder["pid"]) and _can_be_asked(holder["pid"]):
         log.info("process %s is training in %s; asking it to save and stop", holder["pid"], folder)
-        os.kill(holder["pid"], signal.SIGTERM)
     else:
         log.info("process %s on %s is training in %s; waiting until it stops", holder["pid"], holder["host"], folder)
+
+
+def _can_be_asked(pid):
+    """Ask; a process that has ended meanwhile, or is another user's, cannot be."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except OSError:
+        return False
+    return True
 
 
 def _is_trainer(pid):

@@ -1,12 +1,11 @@
 """What a training takes: said before it, and when the first steps have been measured."""
 
-import resource
-
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from quac.console import log
+from quac.provenance import peak_memory_mb
 from quac.stargan.gradients import gradients_of
 from quac.stargan.step import passes_of
 
@@ -28,15 +27,19 @@ class FlopCounter(TorchDispatchMode):
         return out
 
 
-def describe(trainer):
-    """Say what the networks take."""
+def describe(trainer, plan, keep):
+    """Say what the networks take in memory, and on disk up to the end of a plan, where `keep` whole states are kept."""
     counts = {name: sum(p.numel() for p in network.parameters()) for name, network in trainer.networks.items()}
     log.info("parameters: %s", ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in counts.items()))
     every = 4 * sum(counts.values())
     averaged = every - 4 * counts["discriminator"]
     # Of each weight a gradient and two moments of Adam.
     log.info("weights, gradients, optimisers and averages take %s, activations more", _gib(4 * every + averaged))
-    log.info("on disk a whole state takes %s, a checkpoint %s", _gib(3 * every + averaged), _gib(averaged))
+    state = 3 * every + averaged
+    log.info("on disk a whole state takes %s, a checkpoint %s", _gib(state), _gib(averaged))
+    states = keep + 1  # while one is written
+    total = _gib(len(plan.steps) * averaged + states * state)
+    log.info("up to step %d: %d checkpoint(s), at most %d whole states, %s", plan.end, len(plan.steps), states, total)
 
 
 def flops_of_next(trainer):
@@ -54,7 +57,7 @@ def outlook(trainer, end, rate):
     if trainer.device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(trainer.device)
     else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = 1e6 * peak_memory_mb()
     log.info("%.1f images/s: up to step %d in about %s; peak memory %s", rate, end, _spoken(seconds), _gib(peak))
 
 

@@ -9,7 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from quac.files import read_json, write_json
 
-RESULTS = ".results"  # ending of the event file that holds them
+RESULTS = "scores"  # folder of the event file that holds them
 
 
 class TensorboardRun:
@@ -48,9 +48,9 @@ class TensorboardRun:
 
     def add_results(self, results):
         """Results, see `quac.report.tracked`: the rates at the steps of their checkpoints, the matrices as text. They
-        replace those before."""
-        before = list(self.logs.glob(f"events.out.tfevents.*{RESULTS}"))
-        with SummaryWriter(str(self.logs), filename_suffix=RESULTS) as writer:
+        replace those before. Tensorboard draws them as a second line beside the looks of the same names."""
+        before = list((self.logs / RESULTS).glob("events.out.tfevents.*"))
+        with SummaryWriter(str(self.logs / RESULTS)) as writer:
             for step, rates in results.rates.items():
                 for name, value in rates.items():
                     writer.add_scalar(name, value, step)

@@ -13,6 +13,7 @@ from quac.data.batches import TrainingBatches
 from quac.data.images import write_png
 from quac.device import computing_in, precision_of
 from quac.errors import QuacError, listing
+from quac.files import write_json
 from quac.stargan import summary
 from quac.stargan.checkpoints import host_copy
 from quac.stargan.compiled import compile_step
@@ -161,23 +162,27 @@ class Trainer:
         self.counts = dict(state["counts"])
 
 
-def train(settings, store, folder, plan, device, tracker, record, judge=None):
+def train(settings, store, folder, plan, device, tracker, record, judge=None, evaluate=None):
     """Train up to a step, going on from the newest whole state in `folder`.
 
     Args:
         settings: what the training depends on, see Trainer.
         store: the training split.
         folder: StateFolder, locked by the caller.
-        plan: `end`, the step up to which to train; `steps` at which checkpoints are saved; `log_every`, `state_every`,
-            `state_minutes`, `channels_last`, `compile`, `accumulate` as in the config; `log_level`: its `log.level`.
+        plan: `end`, the step up to which to train; `steps` at which checkpoints are saved; `looks`, steps that are
+            evaluated; `log_every`, `state_every`, `state_minutes`, `channels_last`, `compile`, `accumulate` as in the
+            config; `log_level`: its `log.level`.
         tracker: see `quac.stargan.tracking`.
         record: gives what `StateFolder.save_session` takes, as of now.
         judge: see Trainer.
+        evaluate: the averages -> ({name: number}, the same of the class pairs), for the row of a step of `plan.looks`.
+            Nothing of the training depends on it.
 
     When it returns, every checkpoint of `plan.steps` lies in the folder.
     Raises Stopped on SIGTERM, SIGINT or SIGUSR1, after saving.
     """
-    saves, missing, history = set(plan.steps), folder.missing(plan.steps), History(folder.history)
+    saves, looks, history = set(plan.steps), set(plan.looks), History(folder.history)
+    missing = folder.missing(plan.steps)
     if not missing and (plan.end in saves or folder.newest_step() >= plan.end):
         log.info("trained up to step %d already", plan.end)
         tracker.catch_up(folder.logged(history, plan.end))
@@ -192,7 +197,7 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
     if trainer.step in missing:
         folder.save_checkpoint(trainer.step, trainer.checkpoint())
 
-    summary.describe(trainer)
+    summary.describe(trainer, plan, folder.keep)
     if plan.compile == "always" or (plan.compile == "auto" and device.type == "cuda"):
         compile_step(trainer.train_step, trainer.batches[trainer.step], trainer.step, trainer.precision)
     first, pace, flops, told = trainer.step, Pace(trainer.step), {}, False
@@ -207,7 +212,7 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
             bar.update()
             step, stop = trainer.step, bool(asked)
             save_due = step in saves
-            log_due = save_due or step % plan.log_every == 0
+            log_due = save_due or step in looks or step % plan.log_every == 0
             state_due = (
                 stop or step == plan.end or step % plan.state_every == 0 or pace.is_state_due(plan.state_minutes)
             )
@@ -219,7 +224,14 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
                 if not told and step - first >= min(plan.log_every, 20) and step < plan.end:
                     summary.outlook(trainer, plan.end, row["images_per_second"])
                     told = True
-                writer.patiently(partial(_log_step, row, folder, history, trainer, plan.log_level, tracker, bar))
+                rates, of_pairs = evaluate(trainer.averages) if step in looks else ({}, {})
+                row |= rates
+                if rates:
+                    said = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in rates.items())
+                    log.info("step %d: %s", step, said)
+                writer.patiently(
+                    partial(_log_step, row, of_pairs, folder, history, trainer, plan.log_level, tracker, bar)
+                )
             jobs = []
             if save_due:
                 jobs.append(partial(folder.save_checkpoint, step, trainer.checkpoint()))
@@ -233,15 +245,17 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None):
                 raise Stopped(asked[0], step)
 
 
-def _log_step(row, folder, history, trainer, level, tracker, bar):
+def _log_step(row, of_pairs, folder, history, trainer, level, tracker, bar):
     step, rate = row["step"], row["images_per_second"]
+    if of_pairs:
+        write_json(folder.rates(step), of_pairs)
     history.append(row)
     bar.set_postfix_str(f"{rate:.0f} img/s, D {_total(row, 'D/'):.2f}, G {_total(row, 'G/'):.2f}", refresh=False)
     log.debug("step %d: %s", step, ", ".join(f"{name} {value:.4f}" for name, value in row.items() if "/" in name))
     grids = trainer.grids(level)
     for name, pixels in grids.items():
         write_png(folder.image(step, name), pixels)
-    numbers = {name: value for name, value in row.items() if name != "step"}
+    numbers = {name: value for name, value in row.items() if name != "step"} | of_pairs
     tracker.log(step, numbers, {name: folder.image(step, name) for name in grids})
 
 

@@ -53,6 +53,7 @@ class WandbRun:
             self._begin_offline()
         if self.run:
             self.run.finish()
+            wandb.teardown()  # only then are its files whole
             self._save(self.last)
 
     def add_results(self, results):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from quac.report.figures import MOST_POINTS, known, loss_curves, rates_over_checkpoints, smooth
+from quac.report.figures import MOST_POINTS, TITLES, known, looks, loss_curves, rates_over_checkpoints, smooth
 
 OF_A_KIND = [
     "D/latent_fake",
@@ -36,6 +36,16 @@ def test_smoothing_takes_fewer_neighbours_at_the_ends():
     assert smooth(np.arange(3.0)).tolist() == [1, 1, 1]
     ramp = smooth(np.arange(100.0))
     assert (ramp[0], ramp[50], ramp[99]) == (3.5, 50, 95.5)
+
+
+def test_what_was_looked_at_is_drawn_and_nothing_where_nothing_was():
+    history = {"step": [1, 2, 3], "G/latent_adv": [1.0, 2.0, 3.0]}
+    assert looks(history) == ""
+    history |= {f"{name}_{kind}": [None, 0.5, None] for name in TITLES for kind in ("latent", "reference")}
+    text = str(looks(history))
+    for title in ("Translation rate", "Conversion rate", "L1 distance to the query"):
+        assert f'aria-label="{title}, while it trained"' in text
+    assert text.count(">reference<") == text.count(">latent<") == 3
 
 
 def test_checkpoints_of_one_step_are_drawn():

@@ -18,6 +18,14 @@ def test_a_step_that_comes_again_replaces_its_row(tmp_path):
     assert again.text(20) == "step,a\n10,1.0\n20,9.5\n"
 
 
+def test_a_row_is_on_disk_before_a_state_that_covers_it(tmp_path, monkeypatch):
+    history, synced = History(tmp_path / "history.csv"), []
+    history.append({"step": 1, "a": 1.0})
+    monkeypatch.setattr("os.fsync", lambda _: synced.append(rows(tmp_path / "history.csv")))
+    history.append({"step": 2, "a": 2.0})
+    assert synced == [["step,a", "1,1.0", "2,2.0"]]
+
+
 def test_a_torn_row_is_dropped(tmp_path):
     path = tmp_path / "history.csv"
     History(path).append({"step": 100, "a": 1.0})

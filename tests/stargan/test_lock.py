@@ -46,6 +46,20 @@ def test_a_killed_trainer_holds_nothing(holder, tmp_path, caplog):
         assert "is training in" not in caplog.text
 
 
+@pytest.mark.parametrize("error", [ProcessLookupError, PermissionError])
+def test_a_trainer_that_cannot_be_asked_is_waited_for(holder, tmp_path, monkeypatch, caplog, error):
+    """It has just ended, or is another user's."""
+    from quac.stargan import lock
+
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(lock.os, "kill", refuse)
+    caplog.set_level("INFO", logger="quac")
+    lock._ask_to_stop({"host": lock.socket.gethostname(), "pid": holder.pid}, tmp_path)
+    assert "waiting until it stops" in caplog.text
+
+
 def test_a_process_that_is_no_trainer_is_not_signalled(tmp_path, monkeypatch):
     """Process numbers are used again: the one in a lock file may belong to anybody."""
     from quac.stargan import lock

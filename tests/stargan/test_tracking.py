@@ -149,6 +149,7 @@ def test_a_training_that_is_broken_off_and_goes_on_is_one_run(tmp_path, log_type
     config = tiny_config(log={"mode": "offline", "level": 2})
     store = make_store(tmp_path / "store", {"across": 6, "along": 4})
     plan = {"end": 8, "steps": [3, 8], "log_every": 1, "state_every": 3, "state_minutes": 60, "log_level": 2}
+    plan["looks"] = [2, 5, 8]
     plan = SimpleNamespace(**plan, channels_last="auto", compile="never", accumulate=1)
     folder = StateFolder(tmp_path)
 
@@ -163,7 +164,10 @@ def test_a_training_that_is_broken_off_and_goes_on_is_one_run(tmp_path, log_type
 
         tracker.log = fail
         try:
-            train(training_settings(config), store, folder, plan, torch.device("cpu"), tracker, lambda: {"started": 0})
+            of_run = training_settings(config), store, folder, plan, torch.device("cpu"), tracker
+            train(
+                *of_run, lambda: {"started": 0}, evaluate=lambda _: ({"rate_latent": 0.5}, {"rate_latent/a,b/ü": 0.25})
+            )
         finally:
             tracker.close()
 
@@ -173,7 +177,9 @@ def test_a_training_that_is_broken_off_and_goes_on_is_one_run(tmp_path, log_type
         assert steps(log_type, tmp_path) == list(range(1, step // 3 * 3 + 1))
     session(fails_at=None)
     found, history = numbers(log_type, tmp_path), pd.read_csv(folder.history)
-    for name in history.columns.drop("step"):
+    assert found["rate_latent"] == [(step, 0.5) for step in (2, 5, 8)]
+    assert found["rate_latent/a,b/ü"] == [(step, 0.25) for step in (2, 5, 8)]
+    for name in history.columns.drop(["step", "rate_latent"]):
         assert [step for step, _ in found[name]] == list(range(1, 9))
         assert [value for _, value in found[name]] == pytest.approx(history[name].tolist(), rel=1e-5, abs=1e-6)
     if log_type == "wandb":
@@ -311,10 +317,10 @@ def test_results_go_to_the_folder_of_tensorboard(tmp_path, results):
     for _ in range(2):
         assert add("tensorboard", tmp_path, results)
     track("tensorboard", tmp_path, before=(1, 2), logged=(3,), released=3)
-    found = numbers("tensorboard", tmp_path)
-    assert found["D/latent_real"] == [(1, 0.125), (2, 0.25), (3, 0.375)]
-    assert list(found.values())[-1] == [(1, 0.5), (2, 0.75)]
-    events = EventAccumulator(str(tmp_path / "tensorboard/tensorboard")).Reload()
+    assert numbers("tensorboard", tmp_path) == {"D/latent_real": [(1, 0.125), (2, 0.25), (3, 0.375)]}
+    events = EventAccumulator(str(tmp_path / "tensorboard/tensorboard/scores")).Reload()
+    rates = [(event.step, event.value) for event in events.Scalars("translation_rate_latent/a b/ü")]
+    assert rates == [(1, 0.5), (2, 0.75)]  # beside the looks of the same name, not among them
     text = events.Tensors("test_latent_translation_rate/text_summary")[0].tensor_proto.string_val[0].decode()
     assert text.splitlines()[2] == "| a b | nan | 0.5 |"
 

@@ -16,6 +16,7 @@ from PIL import Image
 from quac.data.batches import to_pixels
 from quac.errors import QuacError
 from quac.stargan.checkpoints import StateFolder, open_checkpoint
+from quac.stargan.history import History
 from quac.stargan.networks import AVERAGED
 from quac.stargan.samples import GRIDS
 from quac.stargan.training import Stopped, Trainer, train
@@ -54,9 +55,10 @@ def store(tmp_path_factory):
 SETTINGS = training_settings(tiny_config(loss={"lambda_ds": 1.0, "ds_iter": 6}))
 
 
-def run(path, store, end=8, steps=(3, 6, 8), settings=SETTINGS, device="cpu", tracker=None, **plan):
+def run(path, store, end=8, steps=(3, 6, 8), settings=SETTINGS, device="cpu", tracker=None, evaluate=None, **plan):
     path.mkdir(exist_ok=True)
     usual = {
+        "looks": [],
         "log_every": 2,
         "state_every": 2,
         "state_minutes": 60,
@@ -68,7 +70,8 @@ def run(path, store, end=8, steps=(3, 6, 8), settings=SETTINGS, device="cpu", tr
     folder, plan = StateFolder(path), SimpleNamespace(end=end, **{**usual, **plan})
     plan.steps = [step for step in steps if step <= end]
     session = {"started": str(len(folder.sessions))}
-    train(settings, store, folder, plan, torch.device(device), tracker or Recorder(), lambda: session)
+    tracker = tracker or Recorder()
+    train(settings, store, folder, plan, torch.device(device), tracker, lambda: session, evaluate=evaluate)
     return folder
 
 
@@ -128,6 +131,28 @@ def test_the_grids_of_a_step_are_of_its_batch(store):
         np.testing.assert_array_equal(found[name][:, 1:33, 1:33][:1], to_pixels(getattr(batch, name), 2, -1)[0])
     assert (found["fake_x_latent"] != found["ema_fake_x_latent"]).any()
     assert (found["fake_x_latent"] != found["fake_x_ref"]).any()
+
+
+def test_what_is_evaluated_stands_in_the_row_of_its_step(store, tmp_path, undisturbed):
+    seen, told = [], {}
+
+    def evaluate(averages):
+        seen.append(averages["generator"].from_rgb.weight.detach().clone())
+        return {"translation_rate_latent": len(seen) / 4}, {"translation_rate_latent/a,b/ü": len(seen) / 8}
+
+    tracker = Recorder()
+    tracker.log = lambda step, numbers, _: told.update({step: numbers})
+    folder = run(tmp_path / "state", store, tracker=tracker, evaluate=evaluate, looks=[3, 5])
+    history = pd.read_csv(folder.history).set_index("step")["translation_rate_latent"].dropna()
+    assert history.to_dict() == {3: 0.25, 5: 0.5}  # of which 5 is neither logged nor saved otherwise
+    ours = torch.load(folder.checkpoint(3), weights_only=True)["generator"]["from_rgb.weight"]
+    assert torch.equal(seen[0], ours)
+    assert weights(folder) == weights(undisturbed)
+    both = {"translation_rate_latent": 0.5, "translation_rate_latent/a,b/ü": 0.25}
+    assert {name: value for name, value in told[5].items() if name in both} == both
+    # Also where a tracker is told later.
+    logged = {step: numbers for step, numbers, _ in folder.logged(History(folder.history), 8)}
+    assert logged == {step: pytest.approx(numbers) for step, numbers in told.items()}
 
 
 def test_a_tracker_is_told_of_states_that_are_on_disk(store, tmp_path):

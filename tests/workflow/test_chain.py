@@ -139,7 +139,10 @@ def test_the_report_holds_its_numbers_and_no_reference_to_elsewhere(finished):
     assert {stage["stage"] for stage in numbers["stages"]} >= {"index", "check_splits", "train", "convert"}
     assert all(len(key) == 64 for stage in numbers["stages"] for key in stage["keys"])
     assert numbers["selection"]["step"] in (2, 4)
-    assert len(numbers["training"]["history"]["step"]) == 4
+    history = numbers["training"]["history"]
+    assert len(history["step"]) == 4
+    assert [rate is not None for rate in history["translation_rate_latent"]] == [False, False, False, True]  # the last
+    assert "what was watched, not what chose" in html
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ TARGET = f"results/tiny/checkpoints/{STEPS:06d}_nets_ema.ckpt"
 
 def make(folder):
     workflow = Workflow(folder)
-    workflow.edit("run", total_iters=STEPS, save_every=100, state_every=20, log_every=50)
+    workflow.edit("run", total_iters=STEPS, save_every=100, state_every=20, log_every=50, eval_every=60)
     return workflow
 
 

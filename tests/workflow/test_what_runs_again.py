@@ -60,6 +60,8 @@ def test_a_touch_changes_nothing_not_even_of_large_files(finished):
         ("report", {"examples": 1}, {"report": 1}),
         ("log", {"notes": "a word"}, {"report": 1}),
         ("run", {"threads": 2, "segment_iters": 1, "state_every": 1, "accumulate": 2, "keep_states": 3}, {"report": 1}),
+        ("run", {"log_every": 2}, {"report": 1}),
+        ("run", {"eval_every": 1}, {"report": 1}),
     ],
 )
 def test_an_edit_runs_what_depends_on_it(edited, section, values, planned):

@@ -143,6 +143,7 @@ def network_threads(wc):
 
 def training_options(wc, input):
     run = run_of(wc)
-    options = run.run.model_dump(include={"log_every", "state_every", "state_minutes", "keep_states", "accumulate"})
+    names = {"log_every", "eval_every", "state_every", "state_minutes", "keep_states", "accumulate"}
+    options = run.run.model_dump(include=names)
     carried_out = {"device_cache": run.data.device_cache, **run.solver.model_dump(include={"channels_last", "compile"})}
     return json.dumps({**options, **carried_out, "config": run.model_dump()})

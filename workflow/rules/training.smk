@@ -11,6 +11,13 @@ TRAINING = {
     "init": initial_checkpoint,
 }
 
+# What is only looked at while it trains: what changes here trains nothing again.
+WATCHED = {
+    "store": in_data("validation.store"),
+    "index": in_data("validation.parquet"),
+    "classifier": classifier_file,
+}
+
 
 rule train:
     input:
@@ -18,7 +25,12 @@ rule train:
             gated(
                 "{root}/training/{end}_history.csv",
                 {**TRAINING, "schedule": key_of("schedule_{end}")},
-                gates=[previous_segment, in_run("data/checks.json"), in_run("classifier/check.json")],
+                gates=[
+                    previous_segment,
+                    in_run("data/checks.json"),
+                    in_run("classifier/check.json"),
+                    *WATCHED.values(),
+                ],
             )
         ),
     output:
@@ -38,12 +50,13 @@ rule train:
     params:
         classifier=lambda wc, input: ["--classifier", input.classifier] if input.classifier else [],
         init=lambda wc, input: ["--init", input.init] if input.init else [],
+        watched=lambda wc, input: [f"--validation-{name}={function(wc)}" for name, function in WATCHED.items()],
         states=lambda wc, input: f"{wc.root}/training/state",
         runtime=training_options,
         options=computing,
     shell:
         "quac train --key {input.key:q} --schedule {input.schedule:q} --store {input.store:q} --index {input.index:q}"
-        " {params.classifier:q} {params.init:q}"
+        " {params.classifier:q} {params.init:q} {params.watched:q}"
         " --states {params.states:q} --marker {output.marker:q} --history {output.history:q}"
         " --runtime {params.runtime:q} {params.options} --log-file {log:q}"
 
