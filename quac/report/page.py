@@ -9,7 +9,7 @@ from quac.config.data import SEVERITIES
 from quac.conversion.metrics import RATES
 from quac.report import figures, formats
 from quac.report.gallery import GROUPS
-from quac.report.matrices import NUMBERS, counts, panels
+from quac.report.matrices import counts, numbers_of, panels
 
 MOST_ROWS = 200  # of the history; all are in the JSON
 
@@ -30,7 +30,7 @@ def render(facts, pictures):
     return environment.get_template("report.html").render(
         **facts,
         rates=RATES,
-        numbers=NUMBERS,
+        numbers=numbers_of(classifier["judges"]),
         groups=GROUPS,
         levels=formats.LEVELS,
         panels=panels(facts),
