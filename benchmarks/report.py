@@ -24,11 +24,12 @@ from PIL import Image
 
 from quac.config.data import Data
 from quac.conversion.distances import add_distances
-from quac.conversion.images import output_path
+from quac.conversion.images import grid_path, output_path
 from quac.conversion.scores import average, score
+from quac.conversion.style_grids import STYLES, few_queries
 from quac.data.index import build_index
 from quac.data.sources import list_source
-from quac.data.store import build_store
+from quac.data.store import Store, build_store
 from quac.files import digest_of, write_json, write_text
 from quac.resolve import resolve
 from quac.tables import read_table, write_table
@@ -120,6 +121,8 @@ def make_results(folder):
     pd.DataFrame(rows).to_csv(inputs["score_table"], index=False)
     selected = {"step": STEPS[0], "split": "validation", "rule": "a rule", "why": "a reason"}
     inputs["selected"] = write(folder / "selected.json", selected)
+    inputs["style_images"] = folder / "styles"
+    inputs["styles"] = write(folder / "styles.json", make_grids(folder, indexes["train"], pictures))
     return inputs
 
 
@@ -139,6 +142,26 @@ def make_split(folder, split, pictures):
     settings = SimpleNamespace(preprocess="resize", load_size=None, img_size=SIZE, channels=1, reading=Data())
     build_store(folder / f"{split}.store", index, settings)
     return index
+
+
+def make_grids(folder, references, pictures):
+    """Grids of styles, and their images."""
+    test, grids = Store.open(folder / "test.store", folder / "test.parquet"), []
+    queries = [{"query": test.paths[row], "source": CLASSES[test.labels[row]]} for row in few_queries(test)]
+    for number, (kind, target) in enumerate(product(KINDS, CLASSES)):
+        rows = [
+            {"query": n, "p_target": [0.7] * STYLES, "predicted": [target] * STYLES}
+            for n, query in enumerate(queries)
+            if query["source"] != target
+        ]
+        names = references.loc[references["class"] == target, "path"].tolist()[:STYLES]
+        grids.append({"kind": kind, "target": target, "styles": names, "rows": rows})
+        for row, style in product(rows, range(STYLES)):
+            image = folder / "styles" / grid_path(kind, target, row["query"], style)
+            image.parent.mkdir(parents=True, exist_ok=True)
+            image.symlink_to(pictures[(number + row["query"] + style) % PICTURES])
+    made_of = {"split": "test", "references": "train", "step": STEPS[0], "checkpoint_digest": "0"}
+    return {"queries": queries, "grids": grids, **made_of}
 
 
 def make_tries(index, kind):

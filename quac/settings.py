@@ -28,7 +28,7 @@ def stage_settings(config, stage):
     Args:
         config: a resolved Config.
         stage: `config`, `split`, `index_<split>`, `checks`, `store_<split>`, `classifier`, `check`, `train`,
-            `schedule_<last step of a segment>`, `score`, `conversion_<split>` or `select`.
+            `schedule_<last step of a segment>`, `score`, `conversion_<split>`, `styles_<split>` or `select`.
     """
     name, _, part = stage.partition("_")
     return _STAGES[name](config, part)
@@ -152,6 +152,7 @@ def _score(config, _):
 
 
 def _converting(config, split):
+    """How a split is converted; all that its grids of styles depend on."""
     return {
         "batch_size": config.validation_config.val_batch_size,
         "seed": config.run.seed,
@@ -199,5 +200,6 @@ _STAGES = {
     "schedule": _schedule,
     "score": _score,
     "conversion": _conversion,
+    "styles": _converting,
     "select": _select,
 }

@@ -30,7 +30,14 @@ def pictures_of(facts):
     entries, findings = facts["gallery"]["entries"], facts["data"]["findings"]
     gallery = {"queries": {entry["query"]: PIXEL for entry in entries}, "generated": [PIXEL] * len(entries)}
     classes = {name: [PIXEL] * len(facts["data"]["samples"][name]) for name in facts["classes"]}
-    return {"gallery": gallery, "findings": [[] for _ in findings], "classes": classes, "steps": {4: PIXEL}}
+    grids = facts["styles"]["grids"]
+    styles = {
+        "queries": [PIXEL] * len(facts["styles"]["queries"]),
+        "references": {name: PIXEL for grid in grids if grid["kind"] == "reference" for name in grid["styles"]},
+        "generated": [[[PIXEL] * len(grid["styles"]) for _ in grid["rows"]] for grid in grids],
+    }
+    pictures = {"gallery": gallery, "findings": [[] for _ in findings], "classes": classes, "styles": styles}
+    return {**pictures, "steps": {4: PIXEL}}
 
 
 def with_classes(facts, names):
@@ -49,6 +56,21 @@ def with_classes(facts, names):
         {**entry, "source": source, "target": target, "query": f"{source}/{target}.png"}
         for source, target in pairs
         if source != target
+    ]
+    facts["styles"]["queries"] = [{"query": f"{name}/1.png", "source": name} for name in names]
+    latent, *_, reference = facts["styles"]["grids"]
+    facts["styles"]["grids"] = [
+        {
+            **grid,
+            "target": target,
+            "rows": [
+                {**grid["rows"][0], "query": number, "predicted": [source] * len(grid["styles"])}
+                for number, source in enumerate(names)
+                if source != target
+            ],
+        }
+        for grid in (latent, reference)
+        for target in names
     ]
     counts = dict.fromkeys(names, 5)
     for split in facts["data"]["splits"].values():

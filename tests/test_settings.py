@@ -7,7 +7,9 @@ from quac.settings import stage_settings
 
 STAGES = ["index_train", "index_test", "checks", "store_train", "store_validation", "store_test", "classifier", "check"]
 STAGES += ["train", "schedule_2", "schedule_10", "conversion_validation", "conversion_test", "select"]
+STAGES += ["styles_validation", "styles_test"]
 CONVERSION = {"conversion_validation", "conversion_test"}
+CONVERTING = {*CONVERSION, "styles_validation", "styles_test"}
 STORES = {"store_train", "store_validation", "store_test"}
 
 
@@ -36,18 +38,18 @@ def changed(**sections):
         ({"checks": {"severity": {"blank": "error"}}}, {"checks"}),
         ({"run": {"save_every": 3}}, {"schedule_2", "schedule_10", "select"}),
         ({"run": {"total_iters": 9}}, {"schedule_10", "select"}),
-        ({"run": {"seed": 1}}, {"train", "classifier", *CONVERSION}),
-        ({"model": {"conv_dim": 5}}, {"train", *CONVERSION}),
+        ({"run": {"seed": 1}}, {"train", "classifier", *CONVERTING}),
+        ({"model": {"conv_dim": 5}}, {"train", *CONVERTING}),
         ({"model": {"num_domains": 2}}, {"checks"}),
-        ({"data": {"img_size": 64}}, {"checks", *STORES, "train", "classifier", "check", *CONVERSION}),
-        ({"data": {"grayscale": False}}, {*STORES, "train", "classifier", "check", *CONVERSION}),
+        ({"data": {"img_size": 64}}, {"checks", *STORES, "train", "classifier", "check", *CONVERTING}),
+        ({"data": {"grayscale": False}}, {*STORES, "train", "classifier", "check", *CONVERTING}),
         ({"data": {"source": "elsewhere"}}, {"index_train"}),
         ({"test_data": {"source": "elsewhere"}}, {"index_test"}),
         ({"data": {"classes": ["b", "a"]}}, {"index_train", "index_test"}),
         ({"validation_config": {"num_outs_per_domain": 3}}, CONVERSION),
         ({"validation_config": {"min_accuracy": 0.5}}, {"check"}),
-        ({"validation_config": {"scale": 0.5}}, {"classifier", "check", *CONVERSION}),
-        ({"test_data": {"reference": "data/test"}}, {"conversion_test"}),
+        ({"validation_config": {"scale": 0.5}}, {"classifier", "check", *CONVERTING}),
+        ({"test_data": {"reference": "data/test"}}, {"conversion_test", "styles_test"}),
         ({"classifier": {"epochs": 3}}, {"classifier"}),
         ({"classifier": {"backbone": "resnet18"}}, {"classifier"}),
     ],

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from quac.cli.command import ClassifierFile, Device, FurtherJudges, IndexFile, Key, Log, Out, StoreFile, Threads, stage
-from quac.files import digest_of_file, read_json
+from quac.config.evaluation import KINDS
+from quac.files import digest_of_file, read_json, write_json
 from quac.provenance import Provenance
 from quac.settings import read_settings
 
@@ -71,6 +72,56 @@ def convert_split(
         found={name: len(queries.rows_of(label)) for label, name in enumerate(queries.classes)},
         provenance=provenance.record(device=str(where), classifier=digest_of_file(classifier)),
     )
+
+
+@stage
+def show_styles(
+    key: Key,
+    selected: Annotated[Path, typer.Option(help="What `select-checkpoint` wrote.")],
+    classifier: ClassifierFile,
+    store: StoreFile,
+    index: IndexFile,
+    reference_store: StoreFile,
+    reference_index: IndexFile,
+    out: Out,
+    images: Annotated[Path, typer.Option(help="Folder for the images.")],
+    threads: Threads = None,
+    device: Device = "auto",
+    log_file: Log = None,
+):
+    """Convert a few queries of a split by a few styles of each class, the same for all of them."""
+    from quac.classifier.judge import Judge
+    from quac.conversion.images import grid_path
+    from quac.conversion.style_grids import make_grids
+    from quac.conversion.styles import open_styles
+    from quac.data.images import write_png
+    from quac.data.store import Store
+    from quac.device import choose_device
+    from quac.stargan.checkpoints import load_checkpoint
+    from quac.stargan.publish import step_of
+    from quac.tables import read_table
+
+    provenance, settings = Provenance("show_styles", key), read_settings(key)
+    checkpoint, where = Path(read_json(selected)["checkpoint"]), choose_device(device, threads)
+    queries, references = Store.open(store, index), Store.open(reference_store, reference_index)
+    queries.require(settings.model, references.classes)
+    networks = load_checkpoint(checkpoint, settings.model, len(queries.classes), where)
+    judge = Judge(classifier, settings.judge, settings.model, queries.classes, where)
+    styles = open_styles(KINDS, networks, references, settings, where)
+
+    def keep(pixels, *place):
+        write_png(images / grid_path(*place), pixels)
+
+    grids = make_grids(networks["generator"], judge, queries, styles, settings, where, keep)
+    made_of = {
+        "split": read_table(index, columns=[]).attrs["split"],
+        "references": settings.references,
+        "step": step_of(checkpoint),
+        "checkpoint": str(checkpoint),
+        "checkpoint_digest": digest_of_file(checkpoint),
+        "provenance": provenance.record(device=str(where), classifier=digest_of_file(classifier)),
+    }
+    write_json(out, {**grids, **made_of})
 
 
 @stage

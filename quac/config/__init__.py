@@ -89,6 +89,11 @@ class Config(Section):
         return {name: section for name, section in sections.items() if section is not None}
 
     @property
+    def shown_split(self):
+        """The split whose results the report shows first."""
+        return "test" if "test" in self.splits else "validation"
+
+    @property
     def run_name(self):
         """The run's name, safe as a file name."""
         return re.sub(r"[^\w.-]+", "-", self.log.name).strip("-.") or "run"

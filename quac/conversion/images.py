@@ -58,3 +58,8 @@ def output_path(query, source, target):
     parts = [part for part in PurePosixPath(query).parts if part not in ("/", "..")]
     inside = "/".join(parts[1:] if parts[0] == source and len(parts) > 1 else parts)
     return f"{source}/{target}/{inside}" + ("" if inside.lower().endswith(".png") else ".png")
+
+
+def grid_path(kind, target, query, style):
+    """Path of an image of a grid of styles; query and style by their numbers, from 0."""
+    return f"{kind}/{target}/query{query}_style{style}.png"

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from quac.data.batches import batches_of, load, to_square
+from quac.data.store import spread
 from quac.errors import QuacError
 
 
@@ -39,6 +40,11 @@ class LatentStyles:
         names = [hashlib.sha256(latent.tobytes()).hexdigest()[:12] for latent in latents]
         return self.mapping_network(z, y), names
 
+    def fixed(self, label, count):
+        """Styles (count, style_dim) of the class `label` that are the same for every query, and their names."""
+        drawn = [self.draw([""], label, number) for number in range(count)]
+        return torch.cat([style for style, _ in drawn]), [name for _, (name,) in drawn]
+
 
 class ReferenceStyles:
     """Styles of reference images of the target class, by the style encoder; each image is encoded once."""
@@ -60,6 +66,13 @@ class ReferenceStyles:
         rows = [
             int(generator_of_try(self.seed, digest, target, number).choice(self.members[label])) for digest in digests
         ]
+        return self._of(rows, label)
+
+    def fixed(self, label, count):
+        """As of LatentStyles: of references spread evenly over the class, fewer where it has fewer."""
+        return self._of(spread(self.members[label], count).tolist(), label)
+
+    def _of(self, rows, label):
         self._encode(sorted({*rows} - self.encoded.keys()), label)
         return torch.stack([self.encoded[row] for row in rows]), [self.store.paths[row] for row in rows]
 

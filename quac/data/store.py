@@ -100,6 +100,11 @@ def _write(path, depth, settings, job):
     return len(files)
 
 
+def spread(rows, most):
+    """At most so many of the rows, evenly: the first and the last among them."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
+
+
 @dataclass(frozen=True)
 class Store:
     """A split in memory: row i of every field is image i of the index."""

@@ -8,12 +8,14 @@ import yaml
 
 from quac.config import Config
 from quac.config.evaluation import KINDS
-from quac.data.store import Store
+from quac.conversion.images import grid_path
+from quac.data.store import Store, spread
 from quac.files import read_json
 from quac.report.differences import changed_settings
 from quac.report.gallery import COLUMNS, choose_entries, show_examples
 from quac.report.pictures import generated_picture, picture_of, query_picture
 from quac.report.results import attributes, records_of, require_current, stages_of
+from quac.report.styles import show_grids
 from quac.report.warnings import find_warnings
 from quac.tables import read_table
 
@@ -31,9 +33,10 @@ def collect(inputs):
     Returns:
         `(facts, pictures)`: facts are JSON values, every number of the report
         among them; pictures are data URIs: `pictures["gallery"]`, see
-        `show_examples`; `pictures["findings"]`, for each of
-        `facts["data"]["findings"]` a list of the first of its pairs;
-        `pictures["classes"]`, {class: list}; `pictures["steps"]`, {step: grid}.
+        `show_examples`; `pictures["styles"]`, see `show_grids`;
+        `pictures["findings"]`, for each of `facts["data"]["findings"]` a
+        list of the first of its pairs; `pictures["classes"]`, {class: list};
+        `pictures["steps"]`, {step: grid}.
     """
     config = Config.model_validate(yaml.safe_load(Path(inputs["config"]).read_text(encoding="utf-8")))
     splits = list(config.splits)
@@ -45,32 +48,43 @@ def collect(inputs):
         for split, store, index in zip(splits, inputs["stores"], inputs["indexes"], strict=True)
     }
     made = {pair: attributes(path) for pair, path in files["tables"].items()}
-    shown = "test" if "test" in splits else "validation"
+    shown = config.shown_split
     classes = stores["train"].classes
 
-    checks, classifier_check, selected = (
-        read_json(inputs[name]) for name in ("checks", "classifier_check", "selected")
+    checks, classifier_check, selected, styles = (
+        read_json(inputs[name]) for name in ("checks", "classifier_check", "selected", "styles")
     )
     markers = [read_json(path) for path in inputs["markers"]]
     scored = [attributes(path) for path in inputs["scores"]]
-    records = records_of(inputs, scored, made, checks, classifier_check, markers, selected)
-    require_current(records, inputs["key_files"], [*scored, *made.values()], markers[-1]["checkpoints"])
+    records = records_of(inputs, scored, made, checks, classifier_check, markers, selected, styles)
+    require_current(records, inputs["key_files"], [*scored, *made.values(), styles], markers[-1]["checkpoints"])
     sessions = markers[-1]["sessions"]
 
-    rows = {path: row for row, path in enumerate(stores[shown].paths)}
+    rows = {split: {path: row for row, path in enumerate(store.paths)} for split, store in stores.items()}
+
+    def real(split):
+        """A function: path of an image of the split, largest side -> its picture."""
+        return lambda path, side: query_picture(stores[split], rows[split][path], side)
+
     best = {kind: read_table(files["tables"][shown, kind], COLUMNS, [("best", "==", True)]) for kind in KINDS}
     chosen = choose_entries(best, classes, config.report.examples)
     entries, gallery = show_examples(
         chosen,
-        lambda entry, side: query_picture(stores[shown], rows[entry["query"]], side),
+        lambda entry, side: real(shown)(entry["query"], side),
         lambda entry, side: generated_picture(files["images"][shown, entry["kind"]], entry, side),
     )
-    samples = {name: _spread(stores["train"].rows_of(label), SAMPLES) for label, name in enumerate(classes)}
+    of_styles, grids = show_grids(
+        styles,
+        real(shown),
+        real(styles["references"]),
+        lambda *place: picture_of(f"{inputs['style_images']}/{grid_path(*place[:-1])}", place[-1]),
+    )
+    samples = {name: spread(stores["train"].rows_of(label), SAMPLES) for label, name in enumerate(classes)}
     bits = {
         split: {str(depth): int(count) for depth, count in read_table(path, ["bits"])["bits"].value_counts().items()}
         for split, path in zip(splits, inputs["indexes"], strict=True)
     }
-    grids = _sample_grids(markers[-1])
+    on_the_way = _sample_grids(markers[-1])
     facts = {
         "run": config.run_name,
         "title": config.report.title or config.log.name,
@@ -93,7 +107,7 @@ def collect(inputs):
             "steps": config.run.total_iters,
             "seconds": sum(session["seconds"] for session in sessions),
             "device": ", ".join(sorted({session["device"] for session in sessions})),
-            "sample_grids": [str(path) for path in grids.values()],
+            "sample_grids": [str(path) for path in on_the_way.values()],
             "history": _history(inputs["history"]),
         },
         "selection": {
@@ -111,6 +125,7 @@ def collect(inputs):
             for split, kind in evaluated
         ],
         "gallery": {"chosen": len(chosen), "entries": entries},
+        "styles": {"references": styles["references"], **of_styles},
         "config": config.model_dump(),
         "changed": [list(setting) for setting in changed_settings(config)],
         "config_path": inputs["config"],
@@ -119,18 +134,14 @@ def collect(inputs):
     facts["warnings"] = find_warnings(facts)
     return facts, {
         "gallery": gallery,
+        "styles": grids,
         "findings": [_pairs(finding, stores) for finding in checks["findings"]],
         "classes": {
             name: [query_picture(stores["train"], row, SIDE_OF_SAMPLES) for row in rows]
             for name, rows in samples.items()
         },
-        "steps": {step: picture_of(path, SIDE_OF_GRIDS) for step, path in grids.items()},
+        "steps": {step: picture_of(path, SIDE_OF_GRIDS) for step, path in on_the_way.items()},
     }
-
-
-def _spread(rows, most):
-    """Some of the rows, evenly."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
 
 
 def _sample_grids(marker):
@@ -138,7 +149,7 @@ def _sample_grids(marker):
     folder = Path(next(iter(marker["checkpoints"].values()))["file"]).parent / "samples"
     found = sorted((int(path.stem), path) for path in folder.glob("*.png"))
     steps = np.array([step for step, _ in found if step <= marker["end"]], int)
-    return {step: dict(found)[step] for step in _spread(steps, GRIDS).tolist()}
+    return {step: dict(found)[step] for step in spread(steps, GRIDS).tolist()}
 
 
 def _pairs(finding, stores):

@@ -1,10 +1,10 @@
 """The matrices of the report: one panel for each split, kind and number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from quac.conversion.metrics import MATRICES, RATES
+from quac.conversion.metrics import RATES
 from quac.report.formats import DASH, decimals, level, percent, significant
 
 
@@ -80,14 +80,29 @@ NUMBERS = {
 }
 
 
+def numbers_of(judges):
+    """{column of the cells: Number}: NUMBERS, and the rates by the further judges of these names."""
+    by_judge = {
+        f"{rate}_by_{name}": replace(
+            NUMBERS[rate],
+            label=f"{NUMBERS[rate].label} by {name}",
+            definition=f"{NUMBERS[rate].definition} Here the classifier is the further judge {name}.",
+        )
+        for name in judges
+        for rate in RATES
+    }
+    return NUMBERS | by_judge
+
+
 def panels(facts):
     """The panels, those of the shown split first: dicts of what the template shows."""
     of_shown = sorted(facts["matrices"], key=lambda matrix: matrix["split"] != facts["shown_split"])
-    return [_panel(facts, matrix, metric) for matrix in of_shown for metric in MATRICES]
+    numbers = numbers_of(facts["classifier"]["judges"])
+    return [_panel(facts, matrix, metric, number) for matrix in of_shown for metric, number in numbers.items()]
 
 
-def _panel(facts, matrix, metric):
-    number, classes, averages = NUMBERS[metric], facts["classes"], matrix["averages"]
+def _panel(facts, matrix, metric, number):
+    classes, averages = facts["classes"], matrix["averages"]
     values = [
         abs(cell[metric])
         for other in facts["matrices"]
@@ -106,16 +121,16 @@ def _panel(facts, matrix, metric):
         "average": number.text(averages[metric]) + number.unit,
         "interval": _interval(averages, metric),
         "rows": [
-            [_cell(cells[source, target], metric, top, shown and source != target) for target in classes]
+            [_cell(cells[source, target], metric, number, top, shown and source != target) for target in classes]
             for source in classes
         ],
     }
 
 
-def _cell(cell, metric, top, opens):
+def _cell(cell, metric, number, top, opens):
     value = cell[metric]
     return {
-        "text": NUMBERS[metric].text(value),
+        "text": number.text(value),
         "value": "" if value is None else repr(value),
         "level": None if cell["source"] == cell["target"] or value is None else level(value / top),
         "interval": _interval(cell, metric),

@@ -9,7 +9,8 @@ from quac.config.data import SEVERITIES
 from quac.conversion.metrics import LOOK_QUERIES, LOOK_TRIES, RATES
 from quac.report import figures, formats
 from quac.report.gallery import GROUPS
-from quac.report.matrices import NUMBERS, counts, panels
+from quac.report.matrices import counts, numbers_of, panels
+from quac.report.styles import SIDES
 
 MOST_ROWS = 200  # of the history; all are in the JSON
 
@@ -30,12 +31,15 @@ def render(facts, pictures):
     return environment.get_template("report.html").render(
         **facts,
         rates=RATES,
-        numbers=NUMBERS,
+        numbers=numbers_of(classifier["judges"]),
         groups=GROUPS,
         levels=formats.LEVELS,
         panels=panels(facts),
         gallery_of=_by_pair(facts["gallery"]["entries"], pictures["gallery"]),
         query_pictures=pictures["gallery"]["queries"],
+        grids_of=_by_target(facts["styles"]["grids"], pictures["styles"]),
+        style_query_pictures=pictures["styles"]["queries"],
+        full_side=SIDES[0],
         severities=SEVERITIES,
         pictures_of_classes=pictures["classes"],
         pictures_of_steps=pictures["steps"],
@@ -68,4 +72,16 @@ def _by_pair(entries, pictures):
         kinds = found.setdefault((entry["source"], entry["target"]), {})
         group = kinds.setdefault(entry["kind"], {}).setdefault(entry["group"], [])
         group.append({**entry, "picture": picture, "query_picture": numbers[entry["query"]]})
+    return found
+
+
+def _by_target(grids, pictures):
+    """{target: {kind: grid}}, a grid with the pictures of its references, `heads`, and of each row, `pictures`."""
+    found = {}
+    for grid, rows in zip(grids, pictures["generated"], strict=True):
+        found.setdefault(grid["target"], {})[grid["kind"]] = {
+            **grid,
+            "heads": [pictures["references"].get(name) for name in grid["styles"]],
+            "rows": [{**row, "pictures": images} for row, images in zip(grid["rows"], rows, strict=True)],
+        }
     return found

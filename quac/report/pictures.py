@@ -12,7 +12,7 @@ from quac.data.images import to_8_bit, to_image
 
 def query_picture(store, row, side):
     """A real image as the networks saw it; its longer side is `side` pixels at most."""
-    return data_uri(to_image(to_8_bit(store[row])), side)
+    return data_uri(to_image(to_8_bit(store.images([row])[0])), side)
 
 
 def generated_picture(folder, entry, side):

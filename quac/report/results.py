@@ -10,7 +10,7 @@ def attributes(path):
     return read_table(path, columns=[]).attrs
 
 
-def records_of(inputs, scored, conversions, checks, classifier_check, markers, selected):
+def records_of(inputs, scored, conversions, checks, classifier_check, markers, selected, styles):
     """(what of, the record of what made it) for each result, in the order of the chain."""
     results = [
         *((index["split"], index) for index in map(attributes, inputs["indexes"])),
@@ -21,6 +21,7 @@ def records_of(inputs, scored, conversions, checks, classifier_check, markers, s
         *((f"step {made['step']}, to choose", made) for made in scored),
         ("", selected),
         *((f"{split}, {kind}", made) for (split, kind), made in conversions.items()),
+        (styles["split"], styles),
     ]
     return [(what, made["provenance"]) for what, made in results]
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from builders import make_store, tiny_config
 
-from quac.conversion.styles import LatentStyles, ReferenceStyles, open_styles, padded
+from quac.conversion.styles import LatentStyles, ReferenceStyles, generator_of_try, open_styles, padded
 from quac.data.batches import load
 from quac.errors import QuacError
 from quac.stargan.networks import build_networks
@@ -57,6 +57,29 @@ def test_references_are_images_of_the_target_class_and_each_is_encoded_once(netw
             torch.testing.assert_close(style, forward(image, torch.tensor([1]))[0], rtol=1e-4, atol=1e-5)
     assert seen == {path for path in store.paths if path.startswith("along/")}
     assert encoded == [4, 4]  # 7 references, in batches of 4
+
+
+def test_fixed_latents_are_a_function_of_seed_class_and_number(networks, store):
+    found, names = make("latent", networks, store).fixed(1, 3)
+    assert found.shape == (3, 4)
+    assert len(set(names)) == 3
+    for number, style in enumerate(found):
+        z = generator_of_try(0, "", "along", number).standard_normal((1, 4), dtype=np.float32)
+        expected = networks["mapping_network"](torch.from_numpy(z), torch.tensor([1]))
+        torch.testing.assert_close(style, expected[0], rtol=0, atol=1e-6)
+    assert make("latent", networks, store).fixed(1, 2)[1] == names[:2]
+    assert not {*names} & {*make("latent", networks, store).fixed(0, 3)[1]}
+    assert not {*names} & {*make("latent", networks, store, seed=1).fixed(1, 3)[1]}
+
+
+def test_fixed_references_are_spread_over_the_class(networks, store):
+    found, names = make("reference", networks, store).fixed(1, 3)
+    assert names == [f"along/along-{number:02d}.png" for number in (0, 3, 6)]
+    for style, name in zip(found, names, strict=True):
+        image = load(store, [store.paths.tolist().index(name)], CPU, 2.0, -1.0)
+        expected = networks["style_encoder"](image, torch.tensor([1]))
+        torch.testing.assert_close(style, expected[0], rtol=1e-4, atol=1e-5)
+    assert len(make("reference", networks, store).fixed(0, 6)[1]) == 5  # it has no more
 
 
 def test_batches_are_filled_up_with_the_last():

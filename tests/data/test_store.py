@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from quac.data.images import read_image, resize, to_channels, to_depth
-from quac.data.store import Store, build_store
+from quac.data.store import Store, build_store, spread
 from quac.errors import QuacError
 from quac.tables import read_table
 
@@ -187,6 +187,13 @@ def test_a_batch_is_no_larger_than_there_are_images_of_its_size(tmp_path):
     store = Store.open(tmp_path / "pixels.store", tmp_path / "index.parquet")
     assert [store.batch_size(row, 16) for row in (0, 5)] == [4, 1]
     assert make_store(tmp_path / "one", {"a": 5}).batch_size(0, 16) == 16
+
+
+def test_some_are_spread_evenly():
+    rows = np.arange(10, 20)
+    assert spread(rows, 4).tolist() == [10, 13, 16, 19]
+    assert spread(rows[:2], 4).tolist() == [10, 11]
+    assert spread(rows[:0], 4).tolist() == []
 
 
 def test_torn_files_are_named(tmp_path):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from facts import NAMES, facts_of, pictures_of, with_classes
 
+from quac.files import read_json
 from quac.report.page import render
 
 selenium = pytest.importorskip("selenium.webdriver")
@@ -102,6 +103,37 @@ def test_the_report_shows_the_numbers_of_the_matrices(finished, browser):
                     assert shown == "\N{EN DASH}"
                 else:
                     assert float(shown) == pytest.approx(scale * number, rel=0.006, abs=6e-4 if scale == 1 else 0.051)
+
+
+def test_the_grids_show_the_numbers_of_their_file(finished, browser):
+    emulate(browser)
+    browser.get((finished.folder / "reports/tiny.html").as_uri())
+    browser.execute_script("document.querySelectorAll('.styles').forEach(element => element.open = true)")
+    made = read_json(finished.root / "styles/test.json")
+    shown = {}
+    for sheet in find(browser, ".sheet"):
+        assert sheet.is_displayed()
+        rows = sheet.find_elements("css selector", "tbody tr")
+        texts = [[cell.text for cell in row.find_elements("css selector", "td")] for row in rows]
+        missed = [[cell.get_attribute("class") for cell in row.find_elements("css selector", "td")] for row in rows]
+        heads = [head.get_attribute("title") for head in sheet.find_elements("css selector", "thead th")[1:]]
+        shown[sheet.get_attribute("aria-label")] = (heads, texts, missed)
+    for grid in made["grids"]:
+        heads, texts, missed = shown[f"queries converted into {grid['target']} by {grid['kind']} styles"]
+        assert heads == grid["styles"]
+        assert texts == [[f"{p:.2f}" for p in row["p_target"]] for row in grid["rows"]]
+        assert missed == [["" if c == grid["target"] else "missed" for c in row["predicted"]] for row in grid["rows"]]
+
+
+def test_a_class_of_grids_is_opened_by_the_keyboard(browser, page):
+    emulate(browser)
+    browser.get(page)
+    second = find(browser, "details.styles")[1]
+    sheets = second.find_elements("css selector", ".sheet")
+    assert [sheet.is_displayed() for sheet in sheets] == [False, False]
+    browser.execute_script("arguments[0].focus()", second.find_element("css selector", "summary"))
+    press(browser, Keys.ENTER)
+    assert [sheet.is_displayed() for sheet in sheets] == [True, True]
 
 
 def test_a_matrix_is_copied_as_its_file(finished, browser):

@@ -1,20 +1,12 @@
-import numpy as np
 from facts import facts_of
 
-from quac.report.build import _sample_grids, _spread
+from quac.report.build import _sample_grids
 
 
 def test_the_gallery_has_the_probabilities_before_and_after(finished):
     for entry in facts_of(finished)["gallery"]["entries"]:
         assert 0 <= entry["query_p_target"] <= 1
         assert entry["group"] == "failed" or entry["predicted"] == entry["target"]
-
-
-def test_some_are_spread_evenly():
-    rows = np.arange(10, 20)
-    assert _spread(rows, 4).tolist() == [10, 13, 16, 19]
-    assert _spread(rows[:2], 4).tolist() == [10, 11]
-    assert _spread(rows[:0], 4).tolist() == []
 
 
 def test_grids_of_steps_that_were_trained_later_are_left_out(tmp_path):

@@ -1,8 +1,10 @@
 import pandas as pd
-from facts import facts_of
+from facts import facts_of, pictures_of
 
-from quac.conversion.metrics import MATRICES
+from quac.config.evaluation import KINDS
+from quac.conversion.metrics import MATRICES, RATES
 from quac.report.matrices import NUMBERS, panels
+from quac.report.page import render
 
 
 def test_every_matrix_is_shown():
@@ -40,3 +42,24 @@ def test_a_number_that_is_not_there(finished):
     ]
     cell = panel["rows"][0][1]
     assert (cell["text"], cell["value"], cell["level"]) == ("\N{EN DASH}", "", None)
+
+
+def test_further_judges_have_their_own_matrices(finished):
+    facts = facts_of(finished)
+    facts["classifier"]["judges"]["strict"] = facts["classifier"]
+    for matrix in facts["matrices"]:
+        for numbers in (*matrix["cells"], matrix["averages"]):
+            numbers["translation_rate_by_strict"] = numbers["conversion_rate_by_strict"] = 0.25
+    found = [panel for panel in panels(facts) if panel["metric"].endswith("_by_strict")]
+    assert [(panel["split"], panel["kind"], panel["metric"]) for panel in found] == [
+        (split, kind, f"{rate}_by_strict") for split in ("test", "validation") for kind in KINDS for rate in RATES
+    ]
+    assert [panel["number"].label for panel in found[:2]] == [
+        "Translation rate by strict",
+        "Conversion rate by strict",
+    ]
+    assert (found[0]["average"], found[0]["interval"]) == ("25.0 %", "")
+    cell = found[0]["rows"][0][1]
+    assert (cell["text"], cell["level"], cell["interval"], cell["opens"]) == ("25.0", 5, "", True)
+    html = render(facts, pictures_of(facts))
+    assert '<button type="button" role="tab" id="tab-translation_rate_by_strict"' in html

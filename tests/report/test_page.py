@@ -39,3 +39,14 @@ def test_a_gallery_that_was_cut_says_so(finished):
     assert "chosen conversions are shown" not in render(facts, pictures_of(facts))
     facts["gallery"]["chosen"] = shown + 7
     assert f"{shown} of {shown + 7} chosen conversions are shown" in render(facts, pictures_of(facts))
+
+
+def test_grids_that_were_cut_say_so(finished):
+    facts = facts_of(finished)
+    assert "To keep this file small, pictures have" not in render(facts, pictures_of(facts))
+    facts["styles"]["side"] = 32
+    html = render(facts, pictures_of(facts))
+    assert "pictures have 32 pixels a side at most; all images" in html
+    facts["styles"]["chosen"] = 12
+    html = render(facts, pictures_of(facts))
+    assert "pictures have 32 pixels a side at most, and 8 of 12 queries\nare shown; all images" in html

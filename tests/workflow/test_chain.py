@@ -39,6 +39,7 @@ def test_every_result_lies_in_its_place(finished):
         *(f"conversion/{split}/{kind}.parquet" for split in ("validation", "test") for kind in KINDS),
         *(f"evaluation/test/{kind}_{metric}_rate.csv" for kind in KINDS for metric in ("translation", "conversion")),
         *(f"evaluation/test/{kind}_cells.csv" for kind in KINDS),
+        "styles/test.json",
     ]
     assert [name for name in expected if not (root / name).is_file()] == []
     assert (finished.folder / "reports/tiny.html").is_file()
@@ -136,7 +137,8 @@ def test_the_report_holds_its_numbers_and_no_reference_to_elsewhere(finished):
     for matrix in numbers["matrices"]:
         cells = pd.read_csv(finished.root / f"evaluation/{matrix['split']}/{matrix['kind']}_cells.csv")
         assert matrix["cells"] == cells.astype(object).where(cells.notna(), None).to_dict("records")
-    assert {stage["stage"] for stage in numbers["stages"]} >= {"index", "check_splits", "train", "convert"}
+    stages = {"index", "check_splits", "train", "convert", "show_styles"}
+    assert {stage["stage"] for stage in numbers["stages"]} >= stages
     assert all(len(key) == 64 for stage in numbers["stages"] for key in stage["keys"])
     assert numbers["selection"]["step"] in (2, 4)
     history = numbers["training"]["history"]
@@ -162,6 +164,7 @@ def test_the_report_holds_its_numbers_and_no_reference_to_elsewhere(finished):
         "conversion/test/latent.parquet",
         "generated_images/test/latent",
         "evaluation/validation/reference_conversion_rate.csv",
+        "styles/test.json",
     ],
 )
 def test_every_result_can_be_asked_for_by_itself(finished, target):

@@ -8,7 +8,8 @@ from builders import Brightness, Workflow, save_classifier, write_images
 
 pytestmark = pytest.mark.slow
 
-AFTER_JUDGE = {"score_checkpoint": 2, "select_checkpoint": 1, "convert": 4, "matrices": 4, "report": 1}
+CHOSEN_ANEW = {"select_checkpoint": 1, "convert": 4, "matrices": 4, "show_styles": 1, "report": 1}
+AFTER_JUDGE = {"score_checkpoint": 2, **CHOSEN_ANEW}
 AFTER_TRAINING = {"publish_checkpoint": 2, **AFTER_JUDGE}
 INDEXED = {"index_images": 1, "check_splits": 1, "store_images": 1, "check_classifier": 1}
 
@@ -85,11 +86,10 @@ def test_one_edit_after_the_other(workflow):
     assert checkpoint(workflow) == first
 
     # Shorter and back: nothing is trained, and nothing scored.
-    chosen_anew = {"select_checkpoint": 1, "convert": 4, "matrices": 4, "report": 1}
     workflow.edit("run", total_iters=6)
-    assert "trained up to step 6 already" in carry_out(workflow, {"train": 1, **chosen_anew})
+    assert "trained up to step 6 already" in carry_out(workflow, {"train": 1, **CHOSEN_ANEW})
     workflow.edit("run", total_iters=8)
-    assert "trained up to step 8 already" in carry_out(workflow, {"train": 1, **chosen_anew})
+    assert "trained up to step 8 already" in carry_out(workflow, {"train": 1, **CHOSEN_ANEW})
 
 
 def test_a_training_in_segments(tmp_path):

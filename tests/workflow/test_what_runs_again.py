@@ -9,9 +9,9 @@ import time
 import pytest
 from builders import Brightness, save_classifier, write_images
 
-AFTER_JUDGE = {"score_checkpoint": 2, "select_checkpoint": 1, "convert": 4, "matrices": 4, "report": 1}
+ONLY_CHOSEN_ANEW = {"select_checkpoint": 1, "convert": 4, "matrices": 4, "show_styles": 1, "report": 1}
+AFTER_JUDGE = {"score_checkpoint": 2, **ONLY_CHOSEN_ANEW}
 AFTER_TRAINING = {"publish_checkpoint": 2, **AFTER_JUDGE}
-ONLY_CHOSEN_ANEW = {"select_checkpoint": 1, "convert": 4, "matrices": 4, "report": 1}
 ONE_CHECKPOINT_MORE = {"publish_checkpoint": 1, "score_checkpoint": 1, **ONLY_CHOSEN_ANEW}
 EIGHT_CHECKPOINTS_MORE = {"publish_checkpoint": 8, "score_checkpoint": 8}
 
@@ -127,7 +127,7 @@ def test_two_edits_at_once_run_what_either_would(edited):
 
 def test_a_test_split_comes_and_goes_without_scoring_again(edited):
     del edited.config["test_data"]
-    planned = {"check_splits": 1, "check_classifier": 1, "report": 1}
+    planned = {"check_splits": 1, "check_classifier": 1, "show_styles": 1, "report": 1}
     assert edited.plan() == planned
     edited.edit("test_data", source="data/test", reference="data/test")
-    assert edited.plan() == {"convert": 2, "matrices": 2, "report": 1}
+    assert edited.plan() == {"convert": 2, "matrices": 2, "show_styles": 1, "report": 1}

@@ -82,3 +82,27 @@ rule matrices:
     shell:
         "quac matrices --table {input.table:q} --index {input.index:q} --judged {input.gates:q} {params.matrices:q}"
         " --cells {output.cells:q} --averages {output.averages:q} --log-file {log:q}"
+
+
+rule show_styles:
+    input:
+        unpack(by_selected("{root}/styles/{split}.json", {"key": key_of("styles_{split}")})),
+    output:
+        grids="{root}/styles/{split}.json",
+        images=directory("{root}/styles/{split}"),
+    log:
+        "{root}/logs/show_styles_{split}.log",
+    benchmark:
+        "{root}/logs/show_styles_{split}.tsv"
+    threads: network_threads
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        options=computing,
+    shell:
+        "quac show-styles --key {input.key:q} --selected {input.selected:q} --classifier {input.classifier:q}"
+        " --store {input.store:q} --index {input.index:q}"
+        " --reference-store {input.reference_store:q} --reference-index {input.reference_index:q}"
+        " --out {output.grids:q} --images {output.images:q} {params.options} --log-file {log:q}"

@@ -80,8 +80,8 @@ def outside_digests(root, run, stage):
         return training_digests(run, root)
     if name == "classifier" and run.classifier.weights:
         return {"weights": weights_digest(run)}
-    if name in ("check", "score", "conversion"):
-        return judge_digests(root, run, further=name != "score")
+    if name in ("check", "score", "conversion", "styles"):
+        return judge_digests(root, run, further=name in ("check", "conversion"))
     return {}
 
 
@@ -109,7 +109,7 @@ def stages_of(root, run):
         *(f"{stage}_{split}" for stage in ("index", "store") for split in splits),
         *("checks", "check", "train", "score", "select"),
         *(f"schedule_{end:06d}" for end in SEGMENTS[root]),
-        *(f"conversion_{split}" for split in evaluated),
+        *(f"{stage}_{split}" for stage in ("conversion", "styles") for split in evaluated),
         *([] if run.validation_config.classifier_checkpoint else ["classifier"]),
     ]
 

@@ -151,19 +151,23 @@ def scoring(output):
     return gated(output, inputs, gates=[in_run("classifier/check.json")])
 
 
-def converting(output):
-    """Input function: what the conversion of a split by the selected checkpoint takes."""
+def by_selected(output, inputs):
+    """Input function: what a stage with the selected checkpoint takes; `inputs` ({name: input function}) are its own."""
     inputs = {
         "selected": in_run("selection/selected.json"),
         "classifier": classifier_file,
-        "judges": further_judges,
         "store": in_data("{split}.store"),
         "index": in_data("{split}.parquet"),
         "reference_store": references(".store"),
         "reference_index": references(".parquet"),
-        "key": key_of("conversion_{split}"),
+        **inputs,
     }
     return gated(output, inputs, gates=[every_step("{root}/checkpoints/{step}_nets_ema.ckpt")])
+
+
+def converting(output):
+    """Input function: what the conversion of a split by the selected checkpoint takes."""
+    return by_selected(output, {"judges": further_judges, "key": key_of("conversion_{split}")})
 
 
 def every_shard(pattern):
@@ -189,6 +193,11 @@ def conversions(pattern):
 def every_image_folder(wc):
     # Looking at a folder may change its time (some file managers leave files there); the tables tell what is in it.
     return [ancient(path) for path in conversions("{root}/generated_images/{split}/{kind}")(wc)]
+
+
+def of_shown_split(pattern):
+    """Input function: a file of the split that the report shows."""
+    return lambda wc: pattern.format(root=root_of(wc), split=run_of(wc).shown_split)
 
 
 def every_key(wc):

@@ -16,6 +16,8 @@ rule report:
         images=every_image_folder,
         cells=conversions("{root}/evaluation/{split}/{kind}_cells.csv"),
         averages=conversions("{root}/evaluation/{split}/{kind}_averages.json"),
+        styles=of_shown_split("{root}/styles/{split}.json"),
+        style_images=lambda wc: ancient(of_shown_split("{root}/styles/{split}")(wc)),  # as every_image_folder
     output:
         html="reports/{run}.html",
         numbers="reports/{run}.json",
