@@ -26,6 +26,7 @@ rule all:
     default_target: True
     input:
         expand("reports/{run}.html", run=REPORTS),
+        COMPARISON,
         TRACKED,
 
 

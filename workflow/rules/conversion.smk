@@ -68,7 +68,7 @@ rule matrices:
             gated(
                 "{root}/evaluation/{split}/{kind}_cells.csv",
                 {"table": in_run("conversion/{split}/{kind}.parquet"), "index": in_data("{split}.parquet")},
-                gates=[in_run("classifier/judged.parquet")],
+                gates=[in_judge("judged.parquet")],
             )
         ),
     output:

@@ -6,7 +6,7 @@ rule report:
         stores=every_split(".store"),
         checks=in_data("checks.json"),
         classifier_fit=classifier_record,
-        classifier_check=in_run("classifier/check.json"),
+        classifier_check=in_judge("check.json"),
         markers=every_marker,
         history=lambda wc: f"{root_of(wc)}/training/{SEGMENTS[root_of(wc)][-1]:06d}_history.csv",
         scores=every_step("{root}/selection/{step}.parquet"),
@@ -27,6 +27,20 @@ rule report:
     shell:
         "quac report --inputs {params.inputs:q} --html {output.html:q} --numbers {output.numbers:q}"
         " --cells {output.cells:q} --log-file {log:q}"
+
+
+ruleorder: report > compare  # one run's report may be called as the page of several
+
+
+rule compare:
+    input:
+        numbers=expand("reports/{run}.json", run=REPORTS),
+    output:
+        f"reports/{INDEX}.html",
+    log:
+        f"reports/{INDEX}.log",
+    shell:
+        "quac compare {input.numbers:q} --out {output:q} --log-file {log:q}"
 
 
 # A tracker that cannot be reached fails nothing.
