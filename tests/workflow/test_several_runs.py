@@ -1,6 +1,7 @@
 """Several runs in one config: what they share, and that an edit of one leaves the others alone."""
 
 import copy
+from zipfile import ZipFile
 
 import pytest
 from builders import Workflow
@@ -51,6 +52,16 @@ def test_the_runs_differ_in_their_settings_and_are_compared(several):
     assert "<code>loss.lambda_cyc</code>" in page
     assert '<a href="tiny-strong-cycle.html">tiny-strong-cycle</a>' in page
     assert 'class="fine"' in page  # no warnings
+
+
+def test_snakemakes_own_report_has_the_pages_and_tables(several):
+    several.run("--report", "report.zip")
+    with ZipFile(several.folder / "report.zip") as archive:
+        names = [name.rsplit("/", 1)[-1] for name in archive.namelist()]
+    assert {"index.html", "tiny-plain.html", "tiny-strong-cycle.html"} <= set(names)
+    assert names.count("selected.json") == names.count("scores.csv") == 2
+    assert names.count("latent_conversion_rate.csv") == names.count("reference_frechet.csv") == 2
+    assert several.plan() == {}
 
 
 def test_a_run_more_plans_its_own_stages(edited):

@@ -72,7 +72,16 @@ rule matrices:
             )
         ),
     output:
-        matrices=expand("{{root}}/evaluation/{{split}}/{{kind}}_{metric}.csv", metric=MATRICES),
+        matrices=[
+            report(
+                f"{{root}}/evaluation/{{split}}/{{kind}}_{metric}.csv",
+                caption="../report/matrix.rst",
+                category="Matrices",
+                subcategory="{root}",
+                labels={"split": "{split}", "styles": "{kind}", "number": metric.replace("_", " ")},
+            )
+            for metric in MATRICES
+        ],
         cells="{root}/evaluation/{split}/{kind}_cells.csv",
         averages="{root}/evaluation/{split}/{kind}_averages.json",
     log:

@@ -17,7 +17,7 @@ rule report:
         cells=conversions("{root}/evaluation/{split}/{kind}_cells.csv"),
         averages=conversions("{root}/evaluation/{split}/{kind}_averages.json"),
     output:
-        html="reports/{run}.html",
+        html=report("reports/{run}.html", caption="../report/report.rst", category="Reports", labels={"run": "{run}"}),
         numbers="reports/{run}.json",
         cells="reports/{run}.csv",
     log:
@@ -36,7 +36,12 @@ rule compare:
     input:
         numbers=expand("reports/{run}.json", run=REPORTS),
     output:
-        f"reports/{INDEX}.html",
+        report(
+            f"reports/{INDEX}.html",
+            caption="../report/comparison.rst",
+            category="Reports",
+            labels={"run": "comparison"},
+        ),
     log:
         f"reports/{INDEX}.log",
     shell:
