@@ -96,8 +96,11 @@ def _run(base, name, overlay, above):
     whole = merged(merged(base, overlay), {section: value for section, value in above.items() if section != "runs"})
     common_name, own_name = (_section(part, "log").get("name") for part in (base, overlay))
     root = _section(base, "solver").get("root_dir")
-    names = {"log": {"name": own_name or (f"{common_name}-{name}" if common_name else name)}}
-    return merged(whole, {**names, **({"solver": {"root_dir": os.path.join(str(root), name)}} if root else {})})
+    own = {"log": {"name": own_name or (f"{common_name}-{name}" if common_name else name)}}
+    own |= {"solver": {"root_dir": os.path.join(str(root), name)}} if root else {}
+    # A section that is none is left as it is, to be complained of.
+    sections = {section: whole.get(section) or {} for section in own}
+    return whole | {section: there | own[section] for section, there in sections.items() if isinstance(there, dict)}
 
 
 def _section(config, name):

@@ -111,6 +111,11 @@ def test_a_fault_names_its_run_and_a_common_one_is_said_once():
     assert "runs.a" not in said
 
 
+def test_a_section_that_is_none_is_a_fault():
+    assert "  log: input should be" in faults_of("{name: a}", base=BASE + "log: x")
+    assert "  runs.a.log: input should be" in faults_of("{name: a, log: x}")
+
+
 @pytest.mark.parametrize(
     ("overlays", "expected"),
     [

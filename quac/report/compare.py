@@ -104,9 +104,12 @@ def render_comparison(runs, page):
         score_charts=scores_of_runs(runs),
         loss_charts=losses_of_runs(runs),
         digests=list(dict.fromkeys(name for run in runs for name in run.digests)),
-        embedded=[
-            {"name": run.name, "classes": run.classes, "averages": run.averages, "cells": run.cells} for run in runs
-        ],
+        embedded={
+            "levels": LEVELS,
+            "runs": [
+                {"name": run.name, "classes": run.classes, "averages": run.averages, "cells": run.cells} for run in runs
+            ],
+        },
     )
 
 

@@ -92,7 +92,7 @@ def test_names_are_data_never_markup(write, finished, tmp_path):
     html = render_comparison(runs, tmp_path / "index.html")
     scripts = re.findall(r"<script[^>]*>(.*?)</script>", html, re.DOTALL)
     assert len(scripts) == 3  # ours
-    assert [run["name"] for run in json.loads(scripts[1])] == ["plain", *NAMES[1:]]
+    assert [run["name"] for run in json.loads(scripts[1])["runs"]] == ["plain", *NAMES[1:]]
     assert "<i>" not in html
     assert "<b>" not in html
     assert html == render_comparison(runs, tmp_path / "index.html")

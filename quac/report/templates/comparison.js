@@ -1,7 +1,7 @@
 "use strict";
 // Names of runs and classes only pass through textContent and dataset: they are data, never markup.
 (() => {
-  const runs = JSON.parse(document.getElementById("embedded").textContent);
+  const { runs, levels } = JSON.parse(document.getElementById("embedded").textContent);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const table = document.getElementById("table"), body = table.tBodies[0];
 
@@ -89,18 +89,22 @@
     const interval = ([, low, high]) => `${percent(low)}\u2013${percent(high)}`;
     const apart = ([, low, high], [, lowest, highest]) => high < lowest || highest < low;
 
-    const ofRun = (run) =>
-      matrix(run.name, run.classes, `average ${percent(averageOf(run)[0])} (${interval(averageOf(run))})`, (td, source, target) => {
+    const what = `${rate.replace("_", " ")}, ${kind} styles: average`;
+
+    const ofRun = (run) => {
+      const average = averageOf(run);
+      return matrix(run.name, run.classes, `${what} ${percent(average[0])} (${interval(average)})`, (td, source, target) => {
         const cell = cellOf(run, source, target);
-        td.className = source === target ? "diagonal" : `s${Math.round(20 * cell[0])}`;
+        td.className = source === target ? "diagonal" : `s${Math.round(levels * cell[0])}`;
         td.append(element("b", percent(cell[0])), element("small", interval(cell)));
       });
+    };
     const a = runs[one.value], b = other && runs[other.value];
     const figures = [ofRun(a)];
     if (b) {
       const classes = [...a.classes, ...b.classes.filter((name) => !a.classes.includes(name))];
       const difference = averageOf(b)[0] - averageOf(a)[0];
-      const said = `average ${points(difference)}${apart(averageOf(a), averageOf(b)) ? "" : ", within the intervals"}`;
+      const said = `${what} ${points(difference)}${apart(averageOf(a), averageOf(b)) ? "" : ", within the intervals"}`;
       figures.push(ofRun(b), matrix(`${b.name} \u2212 ${a.name}`, classes, said, (td, source, target) => {
         const [before, after] = [cellOf(a, source, target), cellOf(b, source, target)];
         if (!before || !after) return td.append("\u2013");
