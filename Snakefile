@@ -9,6 +9,9 @@ if not workflow.config_settings.configfiles:
     configfile: f"{workflow.basedir}/config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/digests.smk"
@@ -26,6 +29,7 @@ rule all:
     default_target: True
     input:
         expand("reports/{run}.html", run=REPORTS),
+        COMPARISON,
         TRACKED,
 
 

@@ -4,6 +4,7 @@ from pydantic_core import PydanticUndefined
 
 from quac.config import Config
 from quac.config.data import Split
+from quac.config.runs import Overlay
 from quac.config.section import section_of
 
 INTRODUCTION = """\
@@ -11,10 +12,10 @@ INTRODUCTION = """\
 
 Generated from `quac/config/` by `make docs`; a test holds them equal.
 
-Write only what differs from the defaults. Layers: these defaults < `--configfile` files, left to right < `--config`;
-mappings are merged, lists are replaced. `config.yaml` in this folder is the demo's, and is read only when no
-`--configfile` is given. Unknown keys are refused. Top-level keys that begin with `x-` are free, for YAML anchors.
-A config of QuAC (github.com/funkelab/quac) works unchanged.
+Write only what differs from the defaults. Layers: these defaults < `--configfile` files, left to right < a run of
+`runs` < `--config`; mappings are merged, lists are replaced. `config.yaml` in this folder is the demo's, and is read
+only when no `--configfile` is given. Unknown keys are refused. Top-level keys that begin with `x-` are free, for YAML
+anchors. A config of QuAC (github.com/funkelab/quac) works unchanged.
 """
 
 
@@ -30,6 +31,7 @@ def reference():
             parts.append(f"## {name}\n\n{section.__doc__.strip()}{needed}\n{table}")
         else:
             top.append((name, field))
+    parts.append(f"## runs\n\n{Overlay.__doc__.strip()}\n\n{_table(Overlay)}")
     parts.append("## Top level\n\n" + _rows([(name, field) for name, field in top]))
     return "\n".join(parts)
 

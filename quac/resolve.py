@@ -18,20 +18,29 @@ def resolve(raw):
 
     Raises QuacError that lists every fault at once, each with its key and remedy.
     """
+    config, faults = examine(raw)
+    if faults:
+        raise config_error(faults)
+    return config
+
+
+def config_error(faults):
+    return QuacError("the config has errors:\n" + listing(faults, 30))
+
+
+def examine(raw):
+    """`(Config, [])` of what a user wrote, or `(None, faults)`."""
     if not isinstance(raw, dict):
-        raise QuacError("the config must be a mapping of sections, such as `data:` and `solver:`")
+        return None, ["it must be a mapping of sections, such as `data:` and `solver:`"]
     # An empty section (every key commented out) is None in YAML; `x-` keys are free, for anchors.
     raw = {name: _without_none(value) for name, value in raw.items() if not str(name).startswith("x-")}
     try:
         config = Config.model_validate({name: value for name, value in raw.items() if value is not None})
     except ValidationError as error:
-        said = list(dict.fromkeys(_explain(e) for e in error.errors() if not _is_of_another_type(e)))
-        raise QuacError("the config has errors:\n" + listing(said, 30)) from None
+        return None, list(dict.fromkeys(_explain(e) for e in error.errors() if not _is_of_another_type(e)))
     faults = []
     config = _fill_in(config, faults)
-    if faults:
-        raise QuacError("the config has errors:\n" + listing(faults, 30))
-    return config
+    return (None, faults) if faults else (config, [])
 
 
 def _without_none(section):
@@ -309,7 +318,7 @@ def _shown(given):
 
 
 def _nearest(location):
-    known = known_keys()
+    known = [*known_keys(), "runs"]
     wrong = ".".join(str(part) for part in location)
     if wrong.count("."):
         section = wrong.rsplit(".", 1)[0]

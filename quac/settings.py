@@ -34,6 +34,17 @@ def stage_settings(config, stage):
     return _STAGES[name](config, part)
 
 
+def data_stages(config):
+    """The stages that prepare a run's data."""
+    stored = [f"{stage}_{split}" for stage in ("index", "store") for split in config.splits]
+    return [*(["split"] if config.split else []), *stored, "checks"]
+
+
+def judge_stages(config):
+    """The stages that make or check a run's classifier."""
+    return ["check", *([] if config.validation_config.classifier_checkpoint else ["classifier"])]
+
+
 def read_settings(path):
     """A key file's settings as nested namespaces: `settings.loss.lambda_cyc`."""
     try:

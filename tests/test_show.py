@@ -17,6 +17,13 @@ def test_a_config_is_shown_as_the_workflow_resolves_it(tmp_path):
     assert yaml.safe_load(command("config", "show", tmp_path / "again.yaml").said) == shown
 
 
+def test_several_runs_are_shown_one_after_the_other(tmp_path):
+    text = "{data: {source: x}, validation_data: {source: y}, solver: {root_dir: r}, runs: [{name: a}, {name: b}]}"
+    (tmp_path / "a.yaml").write_text(text)
+    shown = list(yaml.safe_load_all(command("config", "show", tmp_path / "a.yaml").said))
+    assert [config["solver"]["root_dir"] for config in shown] == ["r/a", "r/b"]
+
+
 def test_faults_are_named(tmp_path):
     for text, fault in (
         ("data: {sorce: x}", "data.sorce: unknown key"),

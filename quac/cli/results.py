@@ -8,7 +8,7 @@ import typer
 
 from quac.cli.command import IndexFile, Key, Log, Out, stage
 from quac.console import log
-from quac.files import read_json, write_json, write_text
+from quac.files import read_json, require_other, write_json, write_text
 from quac.provenance import Provenance
 from quac.settings import read_settings
 
@@ -116,3 +116,17 @@ def report(
     write_text(cells, cells_table(facts).to_csv(index=False))
     write_text(html, render(facts, images))
     log.info("%s: %.1f MB", html, html.stat().st_size / 1e6)
+
+
+@stage
+def compare(
+    numbers: Annotated[list[Path], typer.Argument(help="JSON files beside the reports; the first is compared with.")],
+    out: Annotated[Path, typer.Option(help="The page.")],
+    log_file: Log = None,
+):
+    """Compare runs: settings that differ, scores, matrices, curves."""
+    from quac.report.compare import read_runs, render_comparison
+
+    require_other(out, *numbers)
+    write_text(out, render_comparison(read_runs(numbers), out))
+    log.info("%s: %d runs", out, len(numbers))

@@ -41,10 +41,10 @@ def show(
     files: Annotated[list[Path], typer.Argument(help="Config files; of two that say otherwise, the later one counts.")],
     log_file: Log = None,
 ):
-    """Show a config as the workflow resolves it, every default filled in."""
+    """Show a config as the workflow resolves it, every default filled in; of several runs, one after the other."""
     import yaml
 
-    from quac.resolve import resolve
+    from quac.runs import merged, resolve_runs
 
     layers = {}
     for path in files:
@@ -54,15 +54,10 @@ def show(
             raise QuacError(f"{path}: is no YAML ({error}); correct it") from None
         if not isinstance(layer, dict | None):
             raise QuacError(f"{path}: must be a mapping of sections, such as `data:` and `solver:`")
-        layers = _merged(layers, layer or {})
-    _print(resolve(layers).model_dump())
-
-
-def _merged(below, above):
-    """Mappings are merged, all else is replaced: as Snakemake does with several `--configfile`s."""
-    if not (isinstance(below, dict) and isinstance(above, dict)):
-        return above
-    return below | {name: _merged(below.get(name), value) for name, value in above.items()}
+        layers = merged(layers, layer or {})
+    for number, config in enumerate(resolve_runs(layers).configs.values()):
+        print("---\n" if number else "", end="")
+        _print(config.model_dump())
 
 
 def _print(value):

@@ -15,8 +15,8 @@ from quac.report.styles import SIDES
 MOST_ROWS = 200  # of the history; all are in the JSON
 
 
-def render(facts, pictures):
-    """Facts and pictures, see `quac.report.build.collect` -> the HTML file's text. The same give the same text."""
+def template(name):
+    """A template of the report's pages: what it is given is text, never markup."""
     environment = Environment(
         loader=PackageLoader("quac.report"),
         autoescape=True,
@@ -27,8 +27,13 @@ def render(facts, pictures):
     environment.filters |= {
         name: getattr(formats, name) for name in ("percent", "decimals", "significant", "duration", "level")
     }
+    return environment.get_template(name)
+
+
+def render(facts, pictures):
+    """Facts and pictures, see `quac.report.build.collect` -> the HTML file's text. The same give the same text."""
     history, selection, classifier = facts["training"]["history"], facts["selection"], facts["classifier"]
-    return environment.get_template("report.html").render(
+    return template("report.html").render(
         **facts,
         rates=RATES,
         numbers=numbers_of(classifier["judges"]),

@@ -11,7 +11,7 @@ from snakemake.io import IOFile, is_flagged
 from quac.config.evaluation import KINDS
 from quac.conversion.metrics import MATRICES
 from quac.errors import QuacError
-from quac.resolve import resolve
+from quac.runs import INDEX, resolve_runs
 from quac.stargan.tracking import is_tracked
 from quac.stargan.weights import is_used
 
@@ -29,7 +29,7 @@ def stop(error):
 
 def resolved(raw):
     try:
-        return resolve(raw)
+        return resolve_runs(raw, above=workflow.config_settings.config)
     except QuacError as error:
         stop(error)
 
@@ -63,17 +63,19 @@ def require_writable(folder, name):
         stop(f"{name}: {folder} cannot be written; make {existing} writable, or choose another folder")
 
 
-CONFIG = resolved(config)
-ROOT = os.path.normpath(CONFIG.solver.root_dir)
-require_writable(ROOT, "solver.root_dir")
+TABLE = resolved(config)
+RUNS = TABLE.configs  # root: Config
+for folder in RUNS:
+    require_writable(folder, "solver.root_dir")
 require_writable("reports", "the folder of the reports")
-RUNS = {ROOT: CONFIG}
-# Folder of the prepared data, of the classifier -> root of the run they belong to.
-DATA = {f"{root}/data": root for root in RUNS}
-JUDGES = {f"{root}/classifier": root for root in RUNS}
+# Folder of the prepared data, of the classifier -> root whose settings it is made by; there may be a run in it, or not.
+DATA = {f"{TABLE.data[root]}/data": TABLE.data[root] for root in RUNS}
+JUDGES = {f"{TABLE.judges[root]}/classifier": TABLE.judges[root] for root in RUNS}
 # What is also told to a tracker.
 TRACKED = [f"{root}/logs/tracked.json" for root, run in RUNS.items() if is_tracked(run.log_type, run.log.mode)]
 REPORTS = {run.run_name: root for root, run in RUNS.items()}
+# The page that compares the reports, where there are several.
+COMPARISON = [f"reports/{INDEX}.html"] if len(REPORTS) > 1 else []
 SEGMENTS = {root: segment_ends(root, run.run) for root, run in RUNS.items()}
 
 
@@ -105,7 +107,7 @@ def root_of(wc):
 
 
 def run_of(wc):
-    return RUNS[root_of(wc)]
+    return TABLE.holders[root_of(wc)]
 
 
 def is_demo(source):

@@ -68,11 +68,20 @@ rule matrices:
             gated(
                 "{root}/evaluation/{split}/{kind}_cells.csv",
                 {"table": in_run("conversion/{split}/{kind}.parquet"), "index": in_data("{split}.parquet")},
-                gates=[in_run("classifier/judged.parquet")],
+                gates=[in_judge("judged.parquet")],
             )
         ),
     output:
-        matrices=expand("{{root}}/evaluation/{{split}}/{{kind}}_{metric}.csv", metric=MATRICES),
+        matrices=[
+            report(
+                f"{{root}}/evaluation/{{split}}/{{kind}}_{metric}.csv",
+                caption="../report/matrix.rst",
+                category="Matrices",
+                subcategory="{root}",
+                labels={"split": "{split}", "styles": "{kind}", "number": metric.replace("_", " ")},
+            )
+            for metric in MATRICES
+        ],
         cells="{root}/evaluation/{split}/{kind}_cells.csv",
         averages="{root}/evaluation/{split}/{kind}_averages.json",
     log:

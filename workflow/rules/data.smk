@@ -52,7 +52,7 @@ rule store_images:
             gated(
                 "{data}/{split}.store",
                 {"index": in_data("{split}.parquet"), "key": key_of("store_{split}")},
-                gates=[in_run("data/checks.json")],
+                gates=[in_data("checks.json")],
             )
         ),
     output:

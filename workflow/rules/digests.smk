@@ -5,7 +5,7 @@ from quac.data.folders import cached_digest, tree_digest
 from quac.data.sources import source_digest
 from quac.errors import QuacError
 from quac.files import canonical, read_json
-from quac.settings import stage_settings
+from quac.settings import data_stages, judge_stages, stage_settings
 
 DIGEST_CACHE = ".snakemake/quac-digests.json"
 RESULTS_CACHE = ".snakemake/quac-results.json"  # of files that rules make: few, so quickly read
@@ -32,10 +32,10 @@ def digest_of_split(run, split):
     return None if digest == read_json(made)[split] else digest
 
 
-def classifier_digest(run, root):
+def classifier_digest(run):
     classifier = run.validation_config.classifier_checkpoint
     name = f"validation_config.classifier_checkpoint: {classifier}"
-    if os.path.normpath(classifier) == f"{root}/classifier/classifier.pt":
+    if os.path.normpath(classifier) in {f"{holder}/classifier/classifier.pt" for holder in TABLE.holders}:
         raise QuacError(f"{name} is what the workflow itself makes; leave the key out, or copy the file elsewhere")
     if not os.path.isfile(classifier):
         raise QuacError(f"{name} is no file; correct the path")
@@ -52,12 +52,17 @@ def weights_digest(run):
 def training_digests(run, root):
     found = {}
     if is_used(run.loss, "cls") and run.validation_config.classifier_checkpoint:
-        found["classifier"] = classifier_digest(run, root)
+        found["classifier"] = classifier_digest(run)
     if run.init.checkpoint:
         if not os.path.isfile(run.init.checkpoint):
             raise QuacError(f"init.from: {run.init.checkpoint} is no file; correct the path")
-        if os.path.realpath(run.init.checkpoint).startswith(os.path.join(os.path.realpath(root), "")):
-            raise QuacError(f"init.from: {run.init.checkpoint} is of this run itself; choose another solver.root_dir")
+        for made in RUNS:
+            if os.path.realpath(run.init.checkpoint).startswith(os.path.join(os.path.realpath(made), "")):
+                raise QuacError(
+                    f"init.from: {run.init.checkpoint} is of this run itself; choose another solver.root_dir"
+                    if made == root
+                    else f"init.from: {run.init.checkpoint} is of another run of this config; copy it elsewhere"
+                )
         found["init"] = cached_digest(run.init.checkpoint, DIGEST_CACHE)
     return found
 
@@ -86,7 +91,7 @@ def outside_digests(root, run, stage):
 
 
 def judge_digests(root, run, further):
-    found = {"classifier": classifier_digest(run, root)} if run.validation_config.classifier_checkpoint else {}
+    found = {"classifier": classifier_digest(run)} if run.validation_config.classifier_checkpoint else {}
     if further and run.judges:
         found["judges"] = {}
         for name, judge in run.judges.items():
@@ -97,28 +102,30 @@ def judge_digests(root, run, further):
 
 
 def key_content(root, run, stage):
-    settings, digests = stage_settings(run, stage), outside_digests(root, run, stage)
-    return canonical({"stage": stage, "settings": settings, "digests": digests})
+    try:
+        digests = outside_digests(root, run, stage)
+    except QuacError as error:
+        raise QuacError(f"runs.{TABLE.names[root]}.{error}" if root in TABLE.names else str(error))
+    return canonical({"stage": stage, "settings": stage_settings(run, stage), "digests": digests})
 
 
-def stages_of(root, run):
-    """The stages of a run that have a key file, but for `config`."""
-    splits, evaluated = list(run.splits), [split for split in run.splits if split != "train"]
-    return [
-        *(["split"] if run.split else []),
-        *(f"{stage}_{split}" for stage in ("index", "store") for split in splits),
-        *("checks", "check", "train", "score", "select"),
-        *(f"schedule_{end:06d}" for end in SEGMENTS[root]),
-        *(f"{stage}_{split}" for stage in ("conversion", "styles") for split in evaluated),
-        *([] if run.validation_config.classifier_checkpoint else ["classifier"]),
-    ]
+def stages_of(root):
+    """The stages of a run that have a key file, but for `config`, each with the root below which that lies."""
+    run = RUNS[root]
+    own = ["train", "score", "select", *(f"schedule_{end:06d}" for end in SEGMENTS[root])]
+    own += [f"{stage}_{split}" for stage in ("conversion", "styles") for split in run.splits if split != "train"]
+    return {
+        **dict.fromkeys(data_stages(run), TABLE.data[root]),
+        **dict.fromkeys(judge_stages(run), TABLE.judges[root]),
+        **dict.fromkeys(own, root),
+    }
 
 
 try:
     KEYS = {
-        (root, stage): key_content(root, run, stage)
-        for root, run in RUNS.items()
-        for stage in [*stages_of(root, run), "config"]
+        (home, stage): key_content(home, TABLE.holders[home], stage)
+        for root in RUNS
+        for stage, home in {**stages_of(root), "config": root}.items()
     }
 except QuacError as error:
     stop(error)

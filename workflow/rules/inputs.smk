@@ -13,12 +13,17 @@ def key_of(stage):
 
 def in_data(name):
     """Input function: a file of the run's prepared data; wildcards are filled in."""
-    return in_run(f"data/{name}")
+    return lambda wc: f"{TABLE.data[root_of(wc)]}/data/{name.format(**dict(wc.items()))}"
+
+
+def in_judge(name):
+    """Input function: a file of the run's classifier."""
+    return lambda wc: f"{TABLE.judges[root_of(wc)]}/classifier/{name}"
 
 
 def every_split(ending):
     """Input function: a file of each split's prepared data."""
-    return lambda wc: [f"{root_of(wc)}/data/{split}{ending}" for split in run_of(wc).splits]
+    return lambda wc: [in_data(f"{split}{ending}")(wc) for split in run_of(wc).splits]
 
 
 def references(ending):
@@ -26,7 +31,7 @@ def references(ending):
 
     def find(wc):
         split = dict(wc.items()).get("split", "validation")
-        return f"{root_of(wc)}/data/{run_of(wc).reference_split(split)}{ending}"
+        return in_data(f"{run_of(wc).reference_split(split)}{ending}")(wc)
 
     return find
 
@@ -34,7 +39,7 @@ def references(ending):
 def classifier_file(wc):
     """The user's classifier, whose content is in the keys (so a mere touch changes nothing), or ours."""
     given = run_of(wc).validation_config.classifier_checkpoint
-    return ancient(given) if given else f"{root_of(wc)}/classifier/classifier.pt"
+    return ancient(given) if given else in_judge("classifier.pt")(wc)
 
 
 def classifier_weights(wc):
@@ -50,7 +55,7 @@ def further_judges(wc):
 
 def classifier_record(wc):
     given = run_of(wc).validation_config.classifier_checkpoint
-    return [] if given else [f"{root_of(wc)}/classifier/fit.json"]
+    return [] if given else [in_judge("fit.json")(wc)]
 
 
 def classifier_of_training(wc):
@@ -148,7 +153,7 @@ def scoring(output):
         "reference_index": references(".parquet"),
         "key": key_of("score"),
     }
-    return gated(output, inputs, gates=[in_run("classifier/check.json")])
+    return gated(output, inputs, gates=[in_judge("check.json")])
 
 
 def by_selected(output, inputs):
@@ -201,7 +206,7 @@ def of_shown_split(pattern):
 
 
 def every_key(wc):
-    return [f"{root_of(wc)}/keys/{stage}.json" for stage in stages_of(root_of(wc), run_of(wc))]
+    return [f"{home}/keys/{stage}.json" for stage, home in stages_of(root_of(wc)).items()]
 
 
 def as_json(wc, input):

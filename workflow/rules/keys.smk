@@ -6,6 +6,8 @@ rule key:
         "{root}/keys/{stage}.json",
     log:
         "{root}/logs/key_{stage}.log",
+    wildcard_constraints:
+        root="|".join(map(re.escape, TABLE.holders)),  # of a shared folder too, in which there is no run
     params:
         content=lambda wc: KEYS[wc.root, wc.stage],
     shell:

@@ -6,7 +6,7 @@ rule report:
         stores=every_split(".store"),
         checks=in_data("checks.json"),
         classifier_fit=classifier_record,
-        classifier_check=in_run("classifier/check.json"),
+        classifier_check=in_judge("check.json"),
         markers=every_marker,
         history=lambda wc: f"{root_of(wc)}/training/{SEGMENTS[root_of(wc)][-1]:06d}_history.csv",
         scores=every_step("{root}/selection/{step}.parquet"),
@@ -19,7 +19,7 @@ rule report:
         styles=of_shown_split("{root}/styles/{split}.json"),
         style_images=lambda wc: ancient(of_shown_split("{root}/styles/{split}")(wc)),  # as every_image_folder
     output:
-        html="reports/{run}.html",
+        html=report("reports/{run}.html", caption="../report/report.rst", category="Reports", labels={"run": "{run}"}),
         numbers="reports/{run}.json",
         cells="reports/{run}.csv",
     log:
@@ -29,6 +29,25 @@ rule report:
     shell:
         "quac report --inputs {params.inputs:q} --html {output.html:q} --numbers {output.numbers:q}"
         " --cells {output.cells:q} --log-file {log:q}"
+
+
+ruleorder: report > compare  # one run's report may be called as the page of several
+
+
+rule compare:
+    input:
+        numbers=expand("reports/{run}.json", run=REPORTS),
+    output:
+        report(
+            f"reports/{INDEX}.html",
+            caption="../report/comparison.rst",
+            category="Reports",
+            labels={"run": "comparison"},
+        ),
+    log:
+        f"reports/{INDEX}.log",
+    shell:
+        "quac compare {input.numbers:q} --out {output:q} --log-file {log:q}"
 
 
 # A tracker that cannot be reached fails nothing.

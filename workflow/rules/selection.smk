@@ -60,8 +60,18 @@ rule select_checkpoint:
         key=key_of("select"),
         markers=every_marker,  # what is trained further has other checkpoints to choose from
     output:
-        selected="{root}/selection/selected.json",
-        scores="{root}/selection/scores.csv",
+        selected=report(
+            "{root}/selection/selected.json",
+            caption="../report/selection.rst",
+            category="Selection",
+            labels={"run": "{root}", "of": "the chosen checkpoint"},
+        ),
+        scores=report(
+            "{root}/selection/scores.csv",
+            caption="../report/selection.rst",
+            category="Selection",
+            labels={"run": "{root}", "of": "all checkpoints"},
+        ),
     log:
         "{root}/logs/select_checkpoint.log",
     params:

@@ -25,12 +25,7 @@ rule train:
             gated(
                 "{root}/training/{end}_history.csv",
                 {**TRAINING, "schedule": key_of("schedule_{end}")},
-                gates=[
-                    previous_segment,
-                    in_run("data/checks.json"),
-                    in_run("classifier/check.json"),
-                    *WATCHED.values(),
-                ],
+                gates=[previous_segment, in_data("checks.json"), in_judge("check.json"), *WATCHED.values()],
             )
         ),
     output:

@@ -1,0 +1,132 @@
+"""The comparison in headless Chromium."""
+
+import copy
+import json
+
+import pytest
+from facts import NAMES, facts_of, with_classes
+from report import test_browser
+
+from quac.report.compare import read_runs, render_comparison
+
+browser, emulate, find, press = (getattr(test_browser, name) for name in ("browser", "emulate", "find", "press"))
+Keys = test_browser.Keys
+COUNTS = (1, 3, 12)
+MINUS = "\N{MINUS SIGN}"
+
+
+def reports_of(finished):
+    """{name: facts}: three runs that differ in their rates, the third of other classes with names to trip over."""
+    plain, better = facts_of(finished), copy.deepcopy(facts_of(finished))
+    better["config"]["loss"]["lambda_cyc"] = 20.0
+    for matrix in (*plain["matrices"], *better["matrices"]):
+        for cell in matrix["cells"]:
+            shift = 0.625 if matrix in better["matrices"] and cell["source"] == "along" else 0.0
+            for end, value in (("", 0.25), ("_low", 0.0), ("_high", 0.5)):
+                cell[f"translation_rate{end}"] = value + shift
+    odd = with_classes(facts_of(finished), NAMES)
+    odd["config"]["loss"]["lambda_cyc"] = 3.0
+    return {"plain": plain, "better": better, NAMES[0]: odd}
+
+
+@pytest.fixture(scope="module")
+def pages(finished, tmp_path_factory):
+    """{number of runs: URL of their comparison, alone in its folder}."""
+    reports = list(reports_of(finished).items())
+    reports += [(NAMES[number], reports[number % 3][1]) for number in range(3, 12)]
+    folder = tmp_path_factory.mktemp("reports")
+    paths = [folder / f"{number}.json" for number in range(12)]
+    for path, (name, facts) in zip(paths, reports, strict=True):
+        path.write_text(json.dumps({**facts, "run": name}))
+    found = {}
+    for count in COUNTS:
+        page = tmp_path_factory.mktemp("alone") / "index.html"
+        page.write_text(render_comparison(read_runs(paths[:count]), page), encoding="utf-8")
+        found[count] = page.as_uri()
+    return found
+
+
+def names_of(browser, selector="#table tbody th"):
+    return [cell.get_attribute("textContent").strip() for cell in find(browser, selector) if cell.is_displayed()]
+
+
+def choose(browser, selector, value):
+    browser.execute_script(
+        "const input = document.querySelector(arguments[0]); input.value = arguments[1];"
+        "input.dispatchEvent(new Event('change'))",
+        selector,
+        str(value),
+    )
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_it_opens_from_disk(browser, pages, count):
+    url = pages[count]
+    browser.get_log("performance")
+    browser.get(url)
+    assert len(names_of(browser)) == count
+    assert browser.get_log("browser") == []
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    assert [asked_for for asked_for in asked if asked_for != url and not asked_for.startswith("data:")] == []
+
+
+def test_one_run_has_its_matrix_alone(browser, pages):
+    browser.get(pages[1])
+    (figure,) = find(browser, "#drawn figure")
+    assert [cell.text for cell in figure.find_elements("css selector", "td b")] == ["25.0"] * 4
+    browser.execute_script("document.querySelector('[name=rate][value=conversion_rate]').click()")
+    assert [cell.text for cell in find(browser, "#drawn td b")] != ["25.0"] * 4
+
+
+@pytest.mark.parametrize("count", [3, 12])
+def test_two_matrices_and_their_difference(browser, pages, count):
+    browser.get(pages[count])
+    assert len(find(browser, "#drawn figure")) == 3
+    rows = [[cell.text for cell in row.find_elements("css selector", "td")] for row in find(browser, "#drawn tr")]
+    differences = rows[-2:]
+    assert differences == [["+0.0", "+0.0"], ["+62.5", "+62.5"]]
+    assert len(find(browser, "#drawn figure:last-child b")) == 2  # the intervals do not overlap
+    choose(browser, "#one", 1)
+    choose(browser, "#other", 0)
+    assert find(browser, "#drawn figure:last-child caption")[0].text == f"plain {MINUS} better"
+    assert find(browser, "#drawn figure:last-child tbody tr:last-child td")[0].text == f"{MINUS}62.5"
+    choose(browser, "#other", 2)
+    heads = browser.execute_script(
+        "return [...document.querySelectorAll('#drawn figure:last-child thead span')].map(e => e.textContent)"
+    )
+    assert heads == ["across", "along", *NAMES]
+    assert {cell.text for cell in find(browser, "#drawn figure:last-child td")} == {"\N{EN DASH}"}
+
+
+def test_a_head_sorts_numbers_as_numbers(browser, pages):
+    browser.get(pages[3])
+    for expected in (["better", NAMES[0], "plain"], ["plain", NAMES[0], "better"], ["plain", "better", NAMES[0]]):
+        browser.execute_script("document.querySelectorAll('#table thead button')[1].click()")
+        assert names_of(browser) == expected
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_a_word_leaves_the_runs_that_have_it(browser, pages, count):
+    browser.get(pages[count])
+    find(browser, "#filter")[0].send_keys("PLAIN")
+    assert names_of(browser) == ["plain"]
+    assert names_of(browser, "#curves .runs-legend span") == ["plain"]
+    shown = browser.execute_script(
+        "return [...document.querySelectorAll('#curves [id*=-run-]')].filter(e => e.style.display !== 'none').length"
+    )
+    assert shown == 6  # a line in each chart
+    press(browser, *[Keys.BACKSPACE] * len("PLAIN"))
+    assert len(names_of(browser)) == count
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 400])
+@pytest.mark.parametrize("count", COUNTS)
+def test_nothing_is_wider_than_the_window(browser, pages, count, width, scheme):
+    emulate(browser, width, scheme)
+    browser.get(pages[count])
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+    emulate(browser)
