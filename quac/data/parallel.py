@@ -1,10 +1,11 @@
-"""Work shared out between processes, results in order."""
+"""Work shared out between processes or threads, results in order."""
 
 import ctypes
 import multiprocessing
 import signal
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from quac.errors import QuacError
@@ -32,6 +33,24 @@ def ordered(function, items, workers, chunk=1):
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def in_threads(function, items, threads, ahead=64):
+    """Yield `function(item)` for each item, in order, worked out by threads, `ahead` of what is asked for at most.
+
+    Its errors are raised here.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        begun = deque()
+        try:
+            for item in items:
+                begun.append(pool.submit(function, item))
+                if len(begun) > ahead:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _begin():
