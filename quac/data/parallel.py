@@ -35,18 +35,20 @@ def ordered(function, items, workers, chunk=1):
             raise
 
 
-def in_threads(function, items, threads, ahead=64):
-    """Yield `function(item)` for each item, in order, worked out by threads, `ahead` of what is asked for at most.
+def in_threads(function, items, threads, ahead=lambda result: 64):
+    """Yield `function(item)` for each item, in order, worked out by threads; its errors are raised here.
 
-    Its errors are raised here.
+    `ahead` says, of the last result, how many may be worked out before they are asked for; at first one per thread.
     """
     with ThreadPoolExecutor(threads) as pool:
-        begun = deque()
+        begun, most = deque(), threads
         try:
             for item in items:
                 begun.append(pool.submit(function, item))
-                if len(begun) > ahead:
-                    yield begun.popleft().result()
+                while len(begun) > most:
+                    result = begun.popleft().result()
+                    most = ahead(result)
+                    yield result
             while begun:
                 yield begun.popleft().result()
         finally:
