@@ -1,8 +1,8 @@
-"""Times the conversion of a split against a loop over queries and targets; prints Markdown: `make bench-conversion`.
+"""Times the conversion of a split, and of files, against loops; prints Markdown: `make bench-conversion`.
 
-The loop does one query and one target at a time, with its tries as a batch, as QuAC's validation does; it judges and
-measures the same. In turns, with the loop twice as a control (A/A). On a CPU narrow networks and one thread, with
-`--device cuda` the published widths.
+Of a split, the loop does one query and one target at a time, with its tries as a batch, as QuAC's validation does; it
+judges and measures the same. Of files, it reads, converts and writes one after the other. In turns, with the loop twice
+as a control (A/A). On a CPU narrow networks and one thread, with `--device cuda` the published widths.
 """
 
 import os
@@ -21,12 +21,16 @@ import torch
 from measure import interleaved, machine, table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from builders import judging, make_store, save_classifier
+from builders import judging, make_store, ours, save_classifier, write_images
 
 from quac.classifier.backbones import SmallClassifier
 from quac.classifier.judge import Judge
 from quac.config.training import Model
 from quac.conversion.convert import convert
+from quac.conversion.files import convert_files
+from quac.conversion.network import ConversionNetwork
+from quac.conversion.places import list_places, results_of
+from quac.conversion.query import read_query
 from quac.conversion.styles import generator_of_try, open_styles
 from quac.data.batches import load
 from quac.stargan.networks import build_networks
@@ -96,32 +100,69 @@ class Bench:
         return worst
 
 
+class Files:
+    """Grey PNG files of 256 pixels, one try each."""
+
+    def __init__(self, folder, device, size, count, widths):
+        write_images(folder / "in", {"a": count}, size=256)
+        sections = {
+            "data": {"img_size": size, "grayscale": bool(widths)},
+            "model": widths or {"conv_dim": 2**14 // size},
+        }
+        self.network = ConversionNetwork.load(ours(folder / "m.ckpt", **sections), device)
+        self.results = results_of(list_places([str(folder / "in")], folder / "out"), ["b"], 1, folder / "out")
+        self.styles = {"b": self.network.latent_styles(0)}
+
+    def ours(self):
+        convert_files(self.network, self.results, 1, self.styles)
+
+    @torch.no_grad()
+    def loop(self):
+        for (place, _), (path,) in self.results.items():
+            query = read_query(place.path, self.network)
+            style, _ = self.styles["b"].draw([query.digest], 1, 0)
+            images = self.network.render(self.network.features(query.x), style[None])[0]
+            query.write(path, self.network.to_pixels(images)[0], self.network)
+
+
+def compare(title, pairs, rounds):
+    """Time the loop and ours, {what: (loop, ours)}, in turns, and print the table."""
+    rows = [["", "seconds", "from", "to", "faster than the loop"]]
+    for what, (loop, product) in pairs.items():
+        names = [f"{what}, {side}" for side in ("the loop", "ours", "the loop again (A/A)")]
+        seconds = interleaved(dict(zip(names, (loop, product, loop), strict=True)), rounds, before=1)
+        base = median(seconds[names[0]])
+        for side, values in seconds.items():
+            times = [f"{value:.2f}" for value in (median(values), min(values), max(values))]
+            rows.append([side, *times, f"{base / median(values):.2f} x"])
+    table(title, rows)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, help="Of PyTorch. Default: 1 on a CPU, else all cores.")
     options = parser.parse_args()
     device, narrow = torch.device(options.device), options.device == "cpu"
-    torch.set_num_threads(1 if narrow else os.cpu_count())
+    torch.set_num_threads(options.threads or (1 if narrow else os.cpu_count()))
     torch.backends.cudnn.benchmark = True
     print(machine(device) + "\n")
     with tempfile.TemporaryDirectory() as name:
         size, queries, batch = (32, 16, 16) if narrow else (128, 64, 64)
         bench = Bench(Path(name), device, size, queries, 10, batch, NARROW if narrow else {})
-        rows = [["", "seconds", "from", "to", "faster than the loop"]]
-        for kind in ("latent", "reference"):
-            sides = {
-                f"{kind}, the loop": lambda kind=kind: bench.loop(kind),
-                f"{kind}, ours": lambda kind=kind: bench.ours(kind),
-                f"{kind}, the loop again (A/A)": lambda kind=kind: bench.loop(kind),
-            }
-            seconds = interleaved(sides, options.rounds, before=1)
-            base = median(seconds[f"{kind}, the loop"])
-            for side, values in seconds.items():
-                times = [f"{value:.2f}" for value in (median(values), min(values), max(values))]
-                rows.append([side, *times, f"{base / median(values):.2f} x"])
-        table(f"{3 * queries} queries of {size} px, 3 classes, 10 tries, batches of {batch}", rows)
-        print(f"Largest difference of a probability or a distance between the two: {bench.disagreement():.1e}")
+        pairs = {
+            kind: (lambda kind=kind: bench.loop(kind), lambda kind=kind: bench.ours(kind))
+            for kind in ("latent", "reference")
+        }
+        compare(f"{3 * queries} queries of {size} px, 3 classes, 10 tries, batches of {batch}", pairs, options.rounds)
+        print(f"Largest difference of a probability or a distance between the two: {bench.disagreement():.1e}\n")
+        pairs = {}
+        for side in (size, 2 * size):
+            (folder := Path(name) / str(side)).mkdir()
+            files = Files(folder, device, side, 128, NARROW if narrow else {})
+            pairs[f"networks of {side} px"] = (files.loop, files.ours)
+        compare("128 files of 256 px, one try", pairs, options.rounds)
 
 
 if __name__ == "__main__":

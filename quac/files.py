@@ -1,9 +1,10 @@
 """Files that appear whole or not at all."""
 
+import errno
 import hashlib
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from quac.errors import QuacError
@@ -24,13 +25,17 @@ def whole(path):
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder; rename or remove it, or choose another name", str(path))
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say which file it was
+        if error.filename in (None, str(temporary)):  # a full disk does not say which file it was
+            error.filename = str(path)
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing was
+            temporary.unlink(missing_ok=True)
 
 
 def sync_folder(folder):
@@ -43,7 +48,9 @@ def sync_folder(folder):
 
 
 def require_other(out, *inputs):
-    """Stop where a command would write over what it reads."""
+    """Stop where a command would write over what it reads, or to no name."""
+    if not Path(out).name:
+        raise QuacError(f"--out: {str(out)!r} is no name of a file; give one")
     if any(Path(out).resolve() == Path(path).resolve() for path in inputs):
         raise QuacError(f"--out: {out} would be overwritten by what is made of it; choose another name")
 

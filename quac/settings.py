@@ -170,7 +170,15 @@ def _converting(config, split):
         "model": config.model.model_dump(exclude=_NETWORKS),
         "references": config.reference_split(split),
         **_judging(config),
+        **_masking(config, split),
     }
+
+
+def _masking(config, split):
+    """How masks are read and used. Nothing where they are not: a run without them has the key that it always had."""
+    if config.conversion.mask == "none":
+        return {}
+    return {"mask": {"edge": config.conversion.mask_edge, **_sizes(config, split), **_reading(config)}}
 
 
 def _shown(config):

@@ -74,3 +74,15 @@ def test_a_setting_changes_the_keys_of_the_stages_that_depend_on_it(sections, st
 def test_how_a_stage_is_carried_out_changes_no_key(sections):
     assert changed(**sections) == set()
     assert stage_settings(tiny_config(**sections), "config") != stage_settings(tiny_config(), "config")
+
+
+def test_masks_are_in_the_keys_of_what_converts_and_only_where_they_are_used():
+    """Without them the keys are what they were before there were masks: no conversion of an older run is done again."""
+    converting = {"score", "conversion_validation", "conversion_test"}
+    keys = {stage: stage_settings(tiny_config(), stage) for stage in {*STAGES, *converting}}
+    assert not any("mask" in key for key in keys.values())
+    assert all(keys[stage] == stage_settings(tiny_config(conversion={"mask_edge": 3}), stage) for stage in keys)
+    pasted = {stage: stage_settings(tiny_config(conversion={"mask": "paste"}), stage) for stage in keys}
+    assert {stage for stage in keys if pasted[stage] != keys[stage]} == converting
+    soft = {stage: stage_settings(tiny_config(conversion={"mask": "paste", "mask_edge": 3}), stage) for stage in keys}
+    assert {stage for stage in keys if pasted[stage] != soft[stage]} == converting

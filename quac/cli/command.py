@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 Key = Annotated[Path, typer.Option(help="Key file: the settings of the stage.")]
 Out = Annotated[Path, typer.Option(help="File to write.")]
 Log = Annotated[Path | None, typer.Option(help="File for the messages.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads, or processes that decode; default: all cores.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads, or processes that decode; default: all cores.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 StoreFile = Annotated[Path, typer.Option(help="Pixels of a split.")]
 ClassifierFile = Annotated[Path, typer.Option(help="TorchScript or exported classifier.")]
@@ -63,7 +63,7 @@ def _message(error):
             f"{_file_of(error)}: no space left on the disk; free some and run the same command again, nothing is lost"
         )
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{_file_of(error)}: {error.strerror.lower()}; make it accessible, or choose another solver.root_dir"
+        return f"{_file_of(error)}: {error.strerror.lower()}; make it accessible, or choose another place"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     if type(error).__name__ == "OutOfMemoryError":

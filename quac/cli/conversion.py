@@ -40,11 +40,12 @@ def convert_split(
     from quac.conversion.details import Details
     from quac.conversion.images import BestImages
     from quac.conversion.styles import open_styles
+    from quac.data.masks import Masks
     from quac.data.store import Store
     from quac.device import choose_device
     from quac.stargan.checkpoints import load_checkpoint
     from quac.stargan.publish import step_of
-    from quac.tables import write_table
+    from quac.tables import read_table, write_table
 
     provenance, settings = Provenance("convert", key), read_settings(key)
     checkpoint, where = checkpoint or Path(read_json(selected)["checkpoint"]), choose_device(device, threads)
@@ -55,10 +56,11 @@ def convert_split(
     details = None
     if detailed:
         judges = open_judges(settings.judges, judge or [], settings.model, queries.classes, where)
-        details = Details(networks, judges, queries.classes, settings)
+        details = Details(networks["style_encoder"], judges, queries.classes, settings)
+    masks = Masks(read_table(index), settings.mask) if hasattr(settings, "mask") else None
     styles = open_styles(kind, networks, references, settings, where)
     with BestImages(images, queries) if images else nullcontext() as keep:
-        table = convert(networks["generator"], first, queries, styles, settings, where, keep, details, shard)
+        table = convert(networks["generator"], first, queries, styles, settings, where, keep, details, shard, masks)
     write_table(
         out,
         table,
@@ -70,6 +72,7 @@ def convert_split(
         max_per_class=settings.max_per_class,
         shard=list(shard),
         found={name: len(queries.rows_of(label)) for label, name in enumerate(queries.classes)},
+        masked=masks and masks.count,
         provenance=provenance.record(device=str(where), classifier=digest_of_file(classifier)),
     )
 
@@ -95,6 +98,7 @@ def show_styles(
     from quac.conversion.style_grids import make_grids
     from quac.conversion.styles import open_styles
     from quac.data.images import write_png
+    from quac.data.masks import Masks
     from quac.data.store import Store
     from quac.device import choose_device
     from quac.stargan.checkpoints import load_checkpoint
@@ -112,9 +116,11 @@ def show_styles(
     def keep(pixels, *place):
         write_png(images / grid_path(*place), pixels)
 
-    grids = make_grids(networks["generator"], judge, queries, styles, settings, where, keep)
+    images_of_split = read_table(index)
+    masks = Masks(images_of_split, settings.mask) if hasattr(settings, "mask") else None
+    grids = make_grids(networks["generator"], judge, queries, styles, settings, where, keep, masks)
     made_of = {
-        "split": read_table(index, columns=[]).attrs["split"],
+        "split": images_of_split.attrs["split"],
         "references": settings.references,
         "step": step_of(checkpoint),
         "checkpoint": str(checkpoint),

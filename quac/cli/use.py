@@ -1,5 +1,6 @@
 """The use of a trained network, without the run that made it."""
 
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,7 @@ def convert(
     out: Annotated[Path, typer.Option(help="Folder for the results, under the names of their queries.")],
     reference: Annotated[Path | None, typer.Option(help="Image of that class, whose style is taken.")] = None,
     tries: Annotated[
-        int | None, typer.Option(min=1, help="Or: styles that are drawn for each image; default 1.")
+        int | None, typer.Option(min=1, max=1000, help="Or: styles that are drawn for each image; default 1.")
     ] = None,
     classifier: Annotated[
         Path | None, typer.Option(help="TorchScript file: the best try is kept, and tries.csv lists all.")
@@ -36,6 +37,10 @@ def convert(
     classifier_size: Annotated[
         int | None, typer.Option(min=1, help="As validation_config.img_size. Default: that of the networks.")
     ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of masks, 0 outside, named as their images: outside nothing changes.")
+    ] = None,
+    mask_edge: Annotated[int, typer.Option(min=0, help="Pixels over which a mask falls off inwards.")] = 0,
     native: Native = False,
     range: Range = None,
     page: Page = None,
@@ -56,13 +61,18 @@ def convert(
     from quac.classifier.judge import Judge
     from quac.config.evaluation import Judging
     from quac.conversion.files import OneStyle, convert_files
-    from quac.conversion.places import list_places, results_of
+    from quac.conversion.places import list_places, masks_of, results_of
 
     if reference and tries:
         raise QuacError("--tries: a reference is one style; leave one of --reference and --tries out")
     if out.exists() and not out.is_dir():
         raise QuacError(f"--out: {out} is a file; give a folder")
-    tries, places = tries or 1, list_places(source, out)
+    if not (isfinite(scale) and isfinite(shift)):
+        raise QuacError("--scale, --shift: give numbers")
+    if mask_edge and not masks:
+        raise QuacError("--mask-edge: is of masks; give --masks, or leave it out")
+    tries, places = tries or 1, list_places(source, out, *([masks] if masks else []))
+    of_places = masks_of(places, masks) if masks else {}
     network = _open(model, device, threads, range, page)
     targets = _classes(to, network)
     judge = classifier and Judge(
@@ -77,7 +87,9 @@ def convert(
     if reference:
         x = _read(reference, network)
         styles = {target: OneStyle(network.encode(x, target), str(reference)) for target in targets}
-    table, faults = convert_files(network, results, tries, styles, judge, native)
+    table, faults = convert_files(network, results, tries, styles, judge, native, of_places, mask_edge)
+    if masks:
+        log.info("%d of %d image(s) have a mask; the others are converted whole", len(of_places), len(places))
     if judge:
         write_text(out / "tries.csv", table.to_csv(index=False))
         hits = int((table["predicted"] == table["target"])[table["best"]].sum())
@@ -128,8 +140,10 @@ def interpolate(
         styles = [network.encode(_read(path, network), to) for path in reference]
     else:
         styles = [network.draw(image.digest, to, latents, seed)]
-    rendered = network.render(image.x, interpolate(torch.cat(styles), frames))
-    shown = [image.shown(image.restore(each, network)) for each in (image.x[0], *rendered)]
+    rendered = network.render(network.features(image.x), interpolate(torch.cat(styles), frames)[:, None])
+    if not rendered.isfinite().all():
+        raise QuacError(f"{model}: gives NaN or infinity for this image; give another checkpoint")
+    shown = [image.shown(each) for each in network.to_pixels(torch.cat([image.x, *rendered]))]
     write_view(out, shown[0], shown[1:])
     log.info("%s: %d frames", out, frames)
 
@@ -150,6 +164,9 @@ def _open(model, device, threads, range, page):
 def _classes(to, network):
     """`--to` as a list of classes; a name may hold a comma itself."""
     names = [to] if to in network.classes else [name.strip() for name in to.split(",")]
+    names = [name for name in names if name]
+    if not names:
+        raise QuacError(f"--to: names no class; there are {', '.join(network.classes)}")
     for name in names:
         network.label_of(name)
     return list(dict.fromkeys(names))

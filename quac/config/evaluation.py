@@ -79,10 +79,18 @@ class Classifier(Section):
 
 
 class Conversion(Section):
-    """How the conversion is carried out."""
+    """How the conversion is carried out, and what of an image is converted."""
 
     shards: Positive = key(
         1, "Jobs into which the conversion of a split, and the scoring of a checkpoint, are split. Changes no result."
+    )
+    mask: Literal["none", "paste"] = key(
+        "none",
+        "`paste`: outside of the query's mask, which a list names in its column `mask`, a generated image is the query "
+        "itself, and so it is judged, measured and written. A query without a mask is converted whole.",
+    )
+    mask_edge: Annotated[int, Field(ge=0)] = key(
+        0, "Pixels of the networks' image over which a mask falls off, from its border inwards. 0: the mask as it is."
     )
 
 

@@ -7,13 +7,16 @@ import pandas as pd
 import torch
 
 from quac.console import progress
+from quac.conversion.pasting import Pasting
 from quac.conversion.styles import padded
 from quac.data.batches import batches_of, load, to_pixels
 from quac.errors import QuacError
 
 
 @torch.inference_mode()
-def convert(generator, judge, store, styles, settings, device, keep=None, details=None, shard=(0, 1), quiet=False):
+def convert(
+    generator, judge, store, styles, settings, device, keep=None, details=None, shard=(0, 1), masks=None, quiet=False
+):
     """Convert the images of a split into all other classes.
 
     Args:
@@ -29,7 +32,8 @@ def convert(generator, judge, store, styles, settings, device, keep=None, detail
         details: Details, to measure more than the choice of a checkpoint needs.
         shard: (i, n): only every n-th batch, from the i-th on. The n tables together are the whole one;
             where there are fewer batches, some have no rows.
-        quiet: without a progress bar.
+        masks: see `quac.data.masks.Masks`: what lies outside is that of the query, before anything is measured.
+        quiet: without progress bars.
 
     Returns:
         DataFrame, one row per try: `query` (path), `digest`, `source`, `target`, `kind`, `try`, `style`
@@ -46,10 +50,12 @@ def convert(generator, judge, store, styles, settings, device, keep=None, detail
             for rows in batches_of(store, chosen_queries(store, label, settings), settings.batch_size)
         )
     ][shard[0] :: shard[1]]
+    if masks:
+        masks.read([row for *_, rows in batches for row in rows], quiet)
     total = sum(len(rows) for *_, rows in batches)
     parts, bar = [], progress(total=total, what="converting", unit="query", disable=quiet)
     for number, label, rows in batches:
-        part = _convert_batch(generator, judge, store, styles, settings, device, keep, details, label, rows)
+        part = _convert_batch(generator, judge, store, styles, settings, device, keep, details, masks, label, rows)
         parts.append(part.assign(batch=number))
         bar.update(len(rows))
     bar.close()
@@ -74,11 +80,13 @@ def chosen_queries(store, label, settings):
     return np.sort(rows[sorted(range(len(rows)), key=lambda i: (draws[i], i))[: settings.max_per_class]])
 
 
-def _convert_batch(generator, judge, store, styles, settings, device, keep, details, source, rows):
+def _convert_batch(generator, judge, store, styles, settings, device, keep, details, masks, source, rows):
     """All kinds, targets and tries of one batch of queries of one class; numbers are copied from the device once."""
     all_rows = padded(rows, store.batch_size(rows[0], settings.batch_size))
     digests = store.digests[all_rows]
     x = load(store, all_rows, device, settings.data.scale, settings.data.shift)
+    if masks:
+        generator = Pasting(generator, torch.from_numpy(masks[all_rows]).to(device))
     features, of_query = generator.features(x), judge(x)
     own = details.own_style(x, source) if details else None
     tries, measured, best_images = [], [], []
@@ -114,7 +122,7 @@ def _convert_batch(generator, judge, store, styles, settings, device, keep, deta
                 best = torch.where(better, rank, best)
                 best_image = torch.where(better[:, None, None, None], image, best_image)
                 if details:
-                    measured[-1] |= details.of(image, x, own, logits, target)
+                    measured[-1] |= details.of(generator, image, x, own, logits, target)
                     images.append(image)
             if details:
                 for row, apart in zip(measured[-len(images) :], details.apart(images), strict=True):

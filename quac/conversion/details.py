@@ -14,16 +14,16 @@ class Details:
     further judge `predicted_by_<name>` and `p_target_by_<name>`.
     """
 
-    def __init__(self, networks, judges, classes, settings):
+    def __init__(self, style_encoder, judges, classes, settings):
         """
         Args:
-            networks: `generator` and `style_encoder`.
+            style_encoder: of the networks.
             judges: {name: Judge}.
             settings: `data` (scale, shift), `model` (img_size).
         """
         from torchmetrics.functional.image import structural_similarity_index_measure  # takes seconds
 
-        self.generator, self.style_encoder = networks["generator"], networks["style_encoder"]
+        self.style_encoder = style_encoder
         self.judges, self.classes = judges, classes
         self.similarity, self.range = structural_similarity_index_measure, abs(settings.data.scale)
         self.img_size = settings.model.img_size
@@ -33,9 +33,9 @@ class Details:
         y = torch.full((len(x),), label, device=x.device)
         return self.style_encoder(to_square(x, self.img_size), y)
 
-    def of(self, image, x, own_style, logits, target):
-        """{column: (B,)} of a try, but for `diversity`."""
-        back = self.generator.render(self.generator.features(image), own_style)
+    def of(self, generator, image, x, own_style, logits, target):
+        """{column: (B,)} of a try, but for `diversity`. Converted back is by the same generator, and its masks."""
+        back = generator.render(generator.features(image), own_style)
         measured = {
             "ssim": self.similarity(image, x, data_range=self.range, reduction="none"),
             "cycle": (back - x).abs().mean((1, 2, 3)),

@@ -3,12 +3,12 @@
 import torch
 
 from quac.conversion.styles import LatentStyles
-from quac.data.batches import to_square
+from quac.data.batches import to_pixels, to_square
 from quac.device import find_device
 from quac.errors import QuacError
 from quac.stargan.checkpoints import open_checkpoint
 
-AT_A_TIME = 16  # images that the generator renders
+AT_A_TIME = 16  # images, of the size of the training
 
 
 class ConversionNetwork:
@@ -111,11 +111,23 @@ class ConversionNetwork:
         return self.style_encoder(to_square(x, self.description.img_size), labels)
 
     @torch.no_grad()
-    def render(self, x, styles):
-        """An image (1, C, H, W) in the networks' range, and styles (B, style_dim) -> images (B, C, H, W), likewise."""
-        features = self.generator.features(x)
-        parts = styles.split(AT_A_TIME)
-        return torch.cat([self.generator.render(features.expand(len(part), -1, -1, -1), part) for part in parts])
+    def features(self, x):
+        """Images (B, C, H, W) in the networks' range -> what `render` takes, (B, channels, height, width)."""
+        return self.generator.features(x)
+
+    @torch.no_grad()
+    def render(self, features, styles):
+        """Features of images, and styles (tries, B, style_dim) -> images (tries, B, C, H, W), a few at a time."""
+        rows = torch.arange(len(features), device=features.device).repeat(len(styles))
+        most = self.at_a_time(*(side * self.unit for side in features.shape[2:]))
+        parts = zip(rows.split(most), styles.flatten(0, 1).split(most), strict=True)
+        return torch.cat([self.generator.render(features[of], style) for of, style in parts]).unflatten(
+            0, styles.shape[:2]
+        )
+
+    def at_a_time(self, height, width):
+        """How many images of a size are rendered at a time: as large together as a few of the training's."""
+        return max(1, min(AT_A_TIME, AT_A_TIME * self.description.img_size**2 // (height * width)))
 
     def to_range(self, images):
         """[0, 1] -> the networks' range, on their device."""
@@ -124,6 +136,11 @@ class ConversionNetwork:
     def from_range(self, x):
         """The networks' range -> [0, 1]; what is beyond is clamped."""
         return ((x - self.description.shift) / self.description.scale).clamp(0, 1)
+
+    def to_pixels(self, x):
+        """Images (B, C, H, W) in the networks' range -> array (B, H, W, C) uint16 that spans [0, 1]."""
+        pixels = to_pixels(x, self.description.scale, self.description.shift, torch.uint16)
+        return pixels.permute(0, 2, 3, 1).cpu().numpy()
 
     def _require_images(self, images, name, any_size=False):
         channels, unit = self.description.channels, self.unit

@@ -17,22 +17,23 @@ class Place:
     name: str  # below the folder of the results
 
 
-def list_places(sources, out):
+def list_places(sources, *others):
     """The images of sources, in order of their names.
 
     Args:
         sources: files; folders, with all images at any depth; globs, `**` for any depth.
-        out: folder of the results; where it lies inside a source, what it holds is not converted again.
+        others: folders of results or masks; where they lie inside a source, what they hold is not converted.
 
     A file's name is its path below its source: a folder, or the part of a glob before the first wildcard. Raises
     QuacError where a source holds no images.
     """
-    places, out = [], os.path.realpath(out)
+    places, others = [], [os.path.realpath(other) for other in others]
     for source in sources:
         base, names = _names(source)
         found = [Place(Path(base, name), name) for name in sorted(names) if is_image(name)]
-        if _is_below(out, os.path.realpath(base)):
-            found = [place for place in found if not _is_below(os.path.realpath(place.path), out)]
+        for other in others:
+            if _is_below(other, os.path.realpath(base)):
+                found = [place for place in found if not _is_below(os.path.realpath(place.path), other)]
         if not found:
             raise QuacError(f"{source}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) to convert")
         places += found
@@ -45,6 +46,8 @@ def _is_below(path, folder):
 
 def _names(source):
     """The folder of a source, and the paths below it."""
+    if not source:
+        raise QuacError("a source is empty; name an image, a folder or a glob")
     path = Path(source)
     if path.is_dir():
         return path, list(files_below(source, ""))
@@ -60,6 +63,32 @@ def _names(source):
     base = Path(*fixed)
     found = [file for file in glob.glob(source, recursive=True) if os.path.isfile(file)]
     return base, [os.path.relpath(file, base) for file in found]
+
+
+def masks_of(places, folder):
+    """The masks of images, {place: path}: files at the same paths below a folder, whatever their endings.
+
+    Raises QuacError where no image has one, or one has two.
+    """
+    if not os.path.isdir(folder):
+        raise QuacError(f"--masks: {folder} is no folder; give one that holds masks under the names of their images")
+    of_stem, masks = {}, {}
+    for name in filter(is_image, sorted(files_below(folder, ""))):
+        of_stem.setdefault(os.path.splitext(name)[0], []).append(Path(folder, name))
+    sources = {_identity(place.path) for place in places}
+    for place in places:
+        found = of_stem.get(os.path.splitext(place.name)[0], [])
+        found = [path for path in found if _identity(path) not in sources]
+        if len(found) > 1:
+            raise QuacError(f"--masks: {found[0]} and {found[1]} are both of {place.path}; remove one")
+        if found:
+            masks[place] = found[0]
+    if not masks:
+        raise QuacError(
+            f"--masks: {folder} holds none of the {len(places)} image(s), such as "
+            f"{Path(folder, places[0].name).with_suffix('.png')}; give masks the names of their images"
+        )
+    return masks
 
 
 def results_of(places, targets, tries, out):

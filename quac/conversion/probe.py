@@ -8,7 +8,9 @@ from quac.conversion.convert import convert
 from quac.conversion.metrics import LOOK_QUERIES, LOOK_TRIES, RATES
 from quac.conversion.scores import rates_of
 from quac.conversion.styles import open_styles
+from quac.data.masks import Masks
 from quac.data.store import Store
+from quac.tables import read_table
 
 METRICS = (*RATES, "l1")
 
@@ -48,7 +50,7 @@ class Probe:
 
     def _look(self, networks):
         self.opened = self.opened or self._open()
-        judge, queries = self.opened
+        judge, queries, masks = self.opened
         config = self.config
         settings = SimpleNamespace(
             tries=LOOK_TRIES,
@@ -59,11 +61,19 @@ class Probe:
             model=config.model,
         )
         styles = open_styles(["latent", "reference"], networks, self.references, settings, self.device)
-        tries = convert(networks["generator"], judge, queries, styles, settings, self.device, quiet=True)
+        how = {"masks": masks, "quiet": True}
+        tries = convert(networks["generator"], judge, queries, styles, settings, self.device, **how)
         return rates_of(tries, METRICS)
 
     def _open(self):
         config, classes = self.config, self.references.classes
         queries = Store.open(*self.files)
         queries.require(config.model, classes)
-        return Judge(self.classifier, config.validation_config, config.model, classes, self.device), queries
+        judge = Judge(self.classifier, config.validation_config, config.model, classes, self.device)
+        return judge, queries, self._masks() if config.conversion.mask == "paste" else None
+
+    def _masks(self):
+        data, split, (_, index) = self.config.data, self.config.validation_data, self.files
+        how = {"edge": self.config.conversion.mask_edge, "reading": data, "img_size": data.img_size}
+        how |= {"preprocess": split.preprocess, "load_size": split.load_size}
+        return Masks(read_table(index), SimpleNamespace(**how))

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from quac.console import progress
+from quac.conversion.pasting import paste
 from quac.data.batches import batches_of, load, to_pixels
 from quac.data.store import spread
 from quac.errors import QuacError
@@ -13,11 +14,11 @@ STYLES = 6  # of a class and kind
 
 
 @torch.inference_mode()
-def make_grids(generator, judge, store, styles, settings, device, keep):
+def make_grids(generator, judge, store, styles, settings, device, keep, masks=None):
     """Make a grid for each kind and target class: a row is a query of another class, a column a style.
 
     Args:
-        generator, judge, store, styles: see `quac.conversion.convert.convert`.
+        generator, judge, store, styles, masks: see `quac.conversion.convert.convert`.
         settings: `batch_size` and `data` (scale, shift).
         keep: called with (image of the store's depth, kind, target class, number of the query, number of the style)
             for each image.
@@ -34,20 +35,27 @@ def make_grids(generator, judge, store, styles, settings, device, keep):
             drawn, names = of_kind.fixed(label, STYLES)
             grid = {"kind": kind, "target": store.classes[label], "styles": names, "rows": []}
             grids.append((grid, label, drawn))
+    if masks:
+        masks.read(rows)
     parts = list(batches_of(store, rows, settings.batch_size))
     bar = progress(total=len(parts) * len(grids), what="converting", unit="row")
     for part in parts:
-        features = generator.features(load(store, part, device, settings.data.scale, settings.data.shift))
+        x = load(store, part, device, settings.data.scale, settings.data.shift)
+        features = generator.features(x)
+        inside = torch.from_numpy(masks[part]).to(device) if masks else None
         for grid, label, drawn in grids:
             others = np.flatnonzero(store.labels[part] != label)
             if len(others):
-                made = _rows(generator, judge, store, settings, features[others], drawn, label)
-                for row, p, called, images in zip(part[others], *made, strict=True):
+                images = [generator.render(features[others], style.expand(len(others), -1)) for style in drawn]
+                if masks:
+                    images = [paste(image, x[others], inside[others]) for image in images]
+                made = _rows(images, judge, store, settings, label)
+                for row, p, called, pixels in zip(part[others], *made, strict=True):
                     query = rows.tolist().index(row)
                     grid["rows"].append(
                         {"query": query, "p_target": p.tolist(), "predicted": [store.classes[c] for c in called]}
                     )
-                    for number, image in enumerate(images):
+                    for number, image in enumerate(pixels):
                         keep(image, grid["kind"], grid["target"], query, number)
             bar.update()
     bar.close()
@@ -66,9 +74,8 @@ def few_queries(store):
     return np.array(in_turn[:QUERIES])
 
 
-def _rows(generator, judge, store, settings, features, drawn, label):
-    """Queries of one size by each style: probabilities, called labels and images, (queries, styles, ...) each."""
-    images = [generator.render(features, style.expand(len(features), -1)) for style in drawn]
+def _rows(images, judge, store, settings, label):
+    """Of images by each style: probabilities, called labels and pixels, (queries, styles, ...) each."""
     p = torch.stack([judge(image) for image in images], 1)
     if not p.isfinite().all():
         raise QuacError("the networks of this checkpoint, or the classifier, give NaN or infinity: it cannot be shown")

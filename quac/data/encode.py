@@ -19,17 +19,20 @@ _SHALLOW = {
 }
 
 
-def encode(path, pixels, decoded, limits=None):
+def encode(path, pixels, decoded, limits=None, kept=None):
     """Write pixels to a file, whole or not at all; its ending says the format.
 
     Args:
         pixels: (height, width, 1 or 3) uint16 that spans the range of intensities [0, 1].
         decoded: the image (`quac.data.decode.Decoded`) whose kind of values the file will have.
         limits: lowest and highest value, `data.range`, which 0 and 1 become; None: the range of the depth.
+        kept: (height, width) bool, where the values of `decoded` stay, also those beyond `limits`; None: nowhere.
 
     A JPEG loses a little, of the quality 95; the others nothing. Raises ImageError where the format has no such values.
     """
     values, ending = _values(pixels, decoded.values.dtype, limits), Path(path).suffix.lower()
+    if kept is not None and not decoded.alpha:
+        values[kept] = decoded.values[kept]
     deep = values.dtype != np.uint8
     if deep and ending not in (".tif", ".tiff") and (ending, values.dtype) != (".png", np.uint16):
         raise ImageError(

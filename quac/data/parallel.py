@@ -1,10 +1,11 @@
-"""Work shared out between processes, results in order."""
+"""Work shared out between processes or threads, results in order."""
 
 import ctypes
 import multiprocessing
 import signal
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from quac.errors import QuacError
@@ -32,6 +33,26 @@ def ordered(function, items, workers, chunk=1):
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def in_threads(function, items, threads, ahead=lambda result: 64):
+    """Yield `function(item)` for each item, in order, worked out by threads; its errors are raised here.
+
+    `ahead` says, of the last result, how many may be worked out before they are asked for; at first one per thread.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        begun, most = deque(), threads
+        try:
+            for item in items:
+                begun.append(pool.submit(function, item))
+                while len(begun) > most:
+                    result = begun.popleft().result()
+                    most = ahead(result)
+                    yield result
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _begin():

@@ -55,6 +55,13 @@ def list_source(source, split, layout="split_first", classes=None):
     return _list_folder(source, split, layout, classes)
 
 
+def names_masks(source, split, layout="split_first", classes=None):
+    """Whether a source names a mask for any image of a split. The arguments are those of `list_source`."""
+    if isinstance(source, Mapping) or not is_manifest(source):
+        return False
+    return any(image["mask"] for image in list_source(source, split, layout, classes).images)
+
+
 def source_digest(source, split, layout="split_first", classes=None, cache=None):
     """SHA-256 (hex) over all that a split's listing says and the bytes of all its files.
 

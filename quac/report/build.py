@@ -94,6 +94,7 @@ def collect(inputs):
         "shown_split": shown,
         "tries": config.validation_config.num_outs_per_domain,
         "seed": config.run.seed,
+        "masks": _masks(config, made),
         "data": {
             "splits": {split: {**found, "bits": bits[split]} for split, found in checks["splits"].items()},
             "findings": checks["findings"],
@@ -166,6 +167,14 @@ def _fit(records):
     """What is known of the classifier's own training, or None where the config names a classifier."""
     for path in records:
         return {name: value for name, value in read_json(path).items() if name != "provenance"}
+
+
+def _masks(config, made):
+    """How queries were pasted, and `queries`: of each split how many have a mask, and how many there are. Or None."""
+    if config.conversion.mask == "none":
+        return None
+    queries = {split: [of_table["masked"], sum(of_table["found"].values())] for (split, _), of_table in made.items()}
+    return {"edge": config.conversion.mask_edge, "queries": queries}
 
 
 def _rows(path):

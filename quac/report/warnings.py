@@ -17,7 +17,7 @@ def find_warnings(facts):
         for section, texts in {
             "selection": _of_split(facts),
             "classifier": _of_judges(facts),
-            "matrices": _of_counts(facts),
+            "matrices": [*_of_counts(facts), *_of_masks(facts)],
             "data": [f"{finding['message']}. Remedy: {finding['remedy']}." for finding in facts["data"]["findings"]],
             "provenance": _of_commits(facts),
         }.items()
@@ -74,6 +74,12 @@ def _of_counts(facts):
     if few:
         counted = ", ".join(f"{name} {count}" for name, count in few.items())
         yield f"Fewer than {FEW_QUERIES} {facts['shown_split']} queries of: {counted}. Look at the intervals."
+
+
+def _of_masks(facts):
+    masked, found = facts["masks"]["queries"][facts["shown_split"]] if facts["masks"] else (0, 0)
+    if masked < found:
+        yield f"{found - masked} of {found} {facts['shown_split']} queries have no mask: they were converted whole."
 
 
 def _of_commits(facts):

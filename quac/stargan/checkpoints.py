@@ -8,6 +8,7 @@ holds everything that the next step depends on.
 import io
 import pickle
 import re
+import warnings
 import zipfile
 
 import torch
@@ -145,7 +146,9 @@ def open_checkpoint(path, device):
 def read_checkpoint(path):
     """What a checkpoint holds, {network: state_dict} and more. Raises QuacError where it is none."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that are something else
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise QuacError(f"{path}: does not exist; correct the path") from None
     except UNREADABLE as error:
@@ -184,7 +187,10 @@ def _networks(content, model, num_domains, device):
 
 
 def _reason(error):
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    said = str(error).strip().splitlines() or [type(error).__name__]
+    return said[0].split(". In PyTorch")[0]  # what follows is advice to load any file, whatever it would run
 
 
 def _save(path, value):

@@ -44,7 +44,7 @@ def made(tmp_path_factory):
         settings.model, settings.data = CONFIG.model, CONFIG.data
         vars(settings).update({name: options.pop(name) for name in list(options) if name == "max_per_class"})
         styles = open_styles(["latent", "reference"], networks, store, settings, CPU)
-        details = Details(networks, {"other": second}, CLASSES, settings) if detailed else None
+        details = Details(networks["style_encoder"], {"other": second}, CLASSES, settings) if detailed else None
         return convert(networks["generator"], first, store, styles, settings, CPU, details=details, **options)
 
     return SimpleNamespace(convert=make, store=store, networks=networks, first=first, second=second, table=make())
@@ -97,7 +97,9 @@ def test_what_the_judge_says_of_the_query_itself(made):
 
 
 def test_diversity_is_the_mean_distance_to_the_other_tries(made):
-    details = Details(made.networks, {}, CLASSES, SimpleNamespace(data=CONFIG.data, model=CONFIG.model))
+    details = Details(
+        made.networks["style_encoder"], {}, CLASSES, SimpleNamespace(data=CONFIG.data, model=CONFIG.model)
+    )
     levels = [torch.tensor([0.0, 0.5])[:, None, None, None].expand(2, 1, 4, 4) * n for n in (0, 1, 3)]
     apart = torch.stack(details.apart(levels))  # of the second image: 0, 0.5, 1.5
     torch.testing.assert_close(apart[:, 1], torch.tensor([1.0, 0.75, 1.25]))
@@ -146,7 +148,7 @@ def test_names_of_classes_are_no_names_of_columns(tmp_path):
     settings = SimpleNamespace(tries=1, batch_size=4, seed=0, max_per_class=None, model=CONFIG.model, data=CONFIG.data)
     networks = build_networks(CONFIG.model, 2).eval().requires_grad_(False)
     styles = open_styles(["latent"], networks, store, settings, CPU)
-    details = Details(networks, {"unpredicted": judge}, names, settings)
+    details = Details(networks["style_encoder"], {"unpredicted": judge}, names, settings)
     table = convert(networks["generator"], judge, store, styles, settings, CPU, details=details)
     assert table[[f"logit_{name}" for name in names]].dtypes.map(str).unique().tolist() == ["float32"]
     assert table["p_target_by_unpredicted"].dtype == "float32"

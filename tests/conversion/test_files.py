@@ -1,5 +1,7 @@
 """`quac convert` and `quac interpolate`, from files to files."""
 
+import weakref
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from files import broken, kinds, noise
 from PIL import Image
 
 from quac import ConversionNetwork
+from quac.conversion import files
 from quac.conversion.interpolation import interpolate
 from quac.data.decode import decode
 from quac.files import digest_of_file
@@ -115,6 +118,46 @@ def test_a_reference_gives_its_style(here):
     assert np.abs(grey("out/x-00.png") - expected).max() <= 0.5 + 1e-3
 
 
+@pytest.mark.parametrize("options", [["--tries", 2], ["--tries", 3, "--classifier", "c.pt"], ["--native"]])
+def test_images_that_the_networks_take_together_become_what_they_would_alone(here, monkeypatch, options):
+    for number in range(20):
+        size = [(21, 43), (64, 64), (64, 64), (90, 33), (8, 200)][number % 5]
+        (here / f"in/{number % 3}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise(number, *size, dtype=np.uint16)).save(f"in/{number % 3}/{number:02d}.png")
+    assert convert("in", *options, to="dark,bright", out="together").status == 0
+    for name, most in (("TRIES", 1), ("PIXELS", 1)):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"quac.conversion.files.{name}", most)
+            assert convert("in", *options, to="dark,bright", out=name).status == 0
+        found = sorted(path.relative_to(here / name) for path in (here / name).rglob("*.png"))
+        assert len(found) == 20 * 2 * (2 if options[1:] == [2] else 1)
+        for path in found:
+            assert np.abs(grey(here / "together" / path) - grey(here / name / path)).max() <= 1
+        if "--classifier" in options:
+            one, other = (pd.read_csv(f"{folder}/tries.csv").drop(columns="file") for folder in ("together", name))
+            pd.testing.assert_frame_equal(one, other, atol=1e-5)
+
+
+def test_no_more_queries_than_needed_are_in_memory(here, monkeypatch):
+    (here / "in").mkdir()
+    for number in range(90):
+        Image.fromarray(noise(number, 16, 16 + 4 * (number % 30))).save(f"in/{number:03d}.png")
+    alive, most, read = set(), [0], files.read_query
+
+    def counted(*arguments):
+        query = read(*arguments)
+        alive.add(id(query))
+        most[0] = max(most[0], len(alive))
+        weakref.finalize(query, alive.discard, id(query))
+        return query
+
+    monkeypatch.setattr(files, "read_query", counted)
+    monkeypatch.setattr(files, "PIXELS", 5 * 16 * 74)
+    done = convert("in", "--native")
+    assert "90 image(s) converted" in done.said
+    assert most[0] < 40
+
+
 def test_broken_files_are_named_and_the_others_converted(here):
     (here / "in").mkdir()
     found = broken(here / "in")
@@ -137,6 +180,9 @@ def test_broken_files_are_named_and_the_others_converted(here):
         ({"model": "c.pt"}, "c.pt: cannot be read as a checkpoint"),
         ({"out": "a.png"}, "--out: a.png is a file; give a folder"),
         ({"out": "."}, "a.png: is a source, and would be overwritten"),
+        ({"to": ""}, "--to: names no class; there are dark, bright"),
+        ({"model": "."}, ".: cannot be read as a checkpoint (is a directory)"),
+        ({"scale": "nan"}, "--scale, --shift: give numbers"),
         ({"classifier": "a.png"}, "a.png: cannot be loaded as TorchScript"),
     ],
 )
@@ -147,6 +193,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(here, options, s
     assert done.status == 1
     assert said in done.said
     assert "Traceback" not in done.said
+    assert "arbitrary code" not in done.said  # torch advises to load what is no checkpoint all the same
     assert sorted(path.name for path in here.rglob("*")) == before
 
 
@@ -187,9 +234,14 @@ def test_a_strip_and_animations(here, ending, frames):
         (["--reference", "q.png", "--out", "a.png"], "--reference, --latents: give"),
         (["--latents", 2, "--out", "a.jpg"], "a.jpg must end in .png, for a strip, or in .gif or .webp"),
         (["--latents", 2, "--out", "q.png"], "q.png would be overwritten"),
+        (
+            ["--latents", 2, "--out", "folder.png"],
+            "error: folder.png: is a folder; rename or remove it, or choose another",
+        ),
     ],
 )
 def test_what_cannot_be_shown_is_said(here, arguments, said):
     Image.fromarray(noise(0, 8, 9)).save("q.png")
+    (here / "folder.png").mkdir()
     done = command("interpolate", "q.png", "--model", "m.ckpt", "--to", "dark", *arguments)
     assert (done.status, said in done.said) == (1, True), done.said

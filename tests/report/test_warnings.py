@@ -12,6 +12,7 @@ def facts():
     cell = {"source": "a", "target": "b", "scored": 10}
     return {
         "shown_split": "test",
+        "masks": None,
         "selection": {"split": "validation"},
         "config": {"loss": {"lambda_cls": 0.0}, "validation_config": {"min_accuracy": 0.8}},
         "classifier": {"splits": {"test": {"accuracy": 0.9, "calibration_error": 0.1}}, "judges": {}},
@@ -39,6 +40,7 @@ def changed(facts, change):
         ("classifier", "right on 70.0 %", lambda f: f["classifier"]["splits"]["test"].update(accuracy=0.7)),
         ("classifier", "11.0 % off", lambda f: f["classifier"]["splits"]["test"].update(calibration_error=0.11)),
         ("matrices", "queries of: a 9", lambda f: f["matrices"][0]["cells"][0].update(scored=9)),
+        ("matrices", "3 of 15 test queries", lambda f: f.update(masks={"edge": 0, "queries": {"test": [12, 15]}})),
         (
             "data",
             "alike. Remedy: look.",

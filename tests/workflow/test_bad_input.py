@@ -43,6 +43,15 @@ def test_weights_of_the_classifier_that_do_not_exist(workflow):
     fails(workflow, "error: classifier.weights: nowhere.pt is no file; correct the path")
 
 
+def test_masks_that_no_list_names(workflow):
+    workflow.edit("conversion", mask="paste")
+    said = "error: conversion.mask: is paste, but no list names a mask for an image of validation or test; give lists"
+    fails(workflow, said)
+    (workflow.folder / "list.csv").write_text("path,class,mask\ndata/test/across/across-00.png,across,\n")
+    workflow.config["test_data"]["source"] = "list.csv"
+    fails(workflow, said)
+
+
 def test_the_workflows_own_classifier_as_the_users(workflow):
     workflow.config["validation_config"]["classifier_checkpoint"] = "results/tiny/classifier/classifier.pt"
     fails(workflow, "is what the workflow itself makes; leave the key out, or copy the file elsewhere")

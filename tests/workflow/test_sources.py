@@ -2,12 +2,15 @@
 
 import shutil
 
+import numpy as np
 import pytest
 from builders import Workflow, write_images
 from PIL import Image
 
+from quac.files import read_json
 from quac.tables import read_table
 
+MASKS = ((0, "m.png"), (1, ""))  # of an image's number
 STORES = [f"results/tiny/data/{split}.store" for split in ("train", "validation", "test")]
 
 
@@ -67,7 +70,8 @@ def test_class_first_folders(workflow):
 def test_folders_with_weights_and_a_whole_run_from_lists(workflow):
     """A manifest may lie anywhere, and the generated images still lie in their own folder.
 
-    And images larger than the networks are cropped for training, and converted whole; and the classifier is trained on.
+    And images larger than the networks are cropped for training, and converted whole, or inside of their masks; and the
+    classifier is trained on.
     """
     write_images(workflow.folder / "far/one", {"across": 6, "along": 4}, size=40)
     write_images(workflow.folder / "far/two", {"along": 4}, seed=1, size=48)
@@ -78,8 +82,12 @@ def test_folders_with_weights_and_a_whole_run_from_lists(workflow):
     }
     workflow.edit("data", sources=sources, sampling={"across": 1, "along": 2}, preprocess="crop", load_size=None)
     (workflow.folder / "lists").mkdir()
-    rows = [f"../far/three/{name}/{name}-0{number}.png,{name}" for name in sources for number in range(2)]
-    (workflow.folder / "lists/v.csv").write_text("\n".join(["path,class", *rows]))
+    mask = np.zeros((40, 40), np.uint8)
+    mask[:, :30] = 255
+    Image.fromarray(mask).save(workflow.folder / "lists/m.png")
+    rows = [f"../far/three/{name}/{name}-0{number}.png,{name},{m}" for name in sources for number, m in MASKS]
+    (workflow.folder / "lists/v.csv").write_text("\n".join(["path,class,mask", *rows]))
+    workflow.edit("conversion", mask="paste", mask_edge=2)
     workflow.edit("validation_data", source="lists/v.csv", preprocess="none", load_size=None)
     del workflow.config["test_data"]
     workflow.edit("run", total_iters=1)
@@ -89,10 +97,23 @@ def test_folders_with_weights_and_a_whole_run_from_lists(workflow):
     assert weights["along"] == [0.5, 1.5]
     made = workflow.root / "generated_images/validation/latent"
     assert len(list(made.rglob("*.png"))) == 4
-    assert Image.open(made / "across/along/far/three/across/across-00.png").size == (40, 40)
+    for number, unchanged in ((0, 10), (1, 0)):
+        result = np.asarray(Image.open(made / f"across/along/far/three/across/across-0{number}.png"))
+        query = np.asarray(Image.open(workflow.folder / f"far/three/across/across-0{number}.png"))
+        assert result.shape == query.shape == (40, 40)
+        assert np.array_equal(result[:, 40 - unchanged :], query[:, 40 - unchanged :])
+        assert (result[:, : 40 - unchanged] != query[:, : 40 - unchanged]).mean() > 0.5
+    facts = read_json(workflow.folder / "reports/tiny.json")
+    assert facts["masks"] == {"edge": 2, "queries": {"validation": [2, 4]}}
+    report = " ".join((workflow.folder / "reports/tiny.html").read_text().split())
+    assert "(soft edge of 2 pixels, 2 of 4 queries have one)" in report
+    assert "2 of 4 validation queries have no mask: they were converted whole." in report
     assert "G/latent_cls" in (workflow.root / "training/010000_history.csv").read_text()
     assert "The classifier that judges was trained on" in (workflow.folder / "reports/tiny.html").read_text()
     assert workflow.plan() == {}
+    Image.fromarray(255 - mask).save(workflow.folder / "lists/m.png")
+    plan = workflow.plan()
+    assert plan.keys() >= {"index_images", "score_checkpoint", "convert", "matrices", "report"}
 
 
 def test_a_list_with_faults_names_each(workflow):

@@ -2,7 +2,7 @@
 import os
 
 from quac.data.folders import cached_digest, tree_digest
-from quac.data.sources import source_digest
+from quac.data.sources import names_masks, source_digest
 from quac.errors import QuacError
 from quac.files import canonical, read_json
 from quac.settings import data_stages, judge_stages, stage_settings
@@ -85,9 +85,22 @@ def outside_digests(root, run, stage):
         return training_digests(run, root)
     if name == "classifier" and run.classifier.weights:
         return {"weights": weights_digest(run)}
+    if name == "score" and run.conversion.mask == "paste":
+        require_masks(run)
     if name in ("check", "score", "conversion", "styles"):
         return judge_digests(root, run, further=name in ("check", "conversion"))
     return {}
+
+
+def require_masks(run):
+    """Stop where masks are asked for, but no list of images names one. (Their content is in the sources' digests.)"""
+    evaluated = [split for split in run.splits if split != "train"]
+    sources = [(run.split.source, None)] if run.split else [(run.splits[split].origin, split) for split in evaluated]
+    if not any(names_masks(source, split, run.data.layout, run.data.classes) for source, split in sources):
+        raise QuacError(
+            f"conversion.mask: is paste, but no list names a mask for an image of {' or '.join(evaluated)}; "
+            "give lists with a column mask as sources, or leave the key out"
+        )
 
 
 def judge_digests(root, run, further):
