@@ -78,7 +78,10 @@ def test_how_a_stage_is_carried_out_changes_no_key(sections):
 
 def test_masks_are_in_the_keys_of_what_converts_and_only_where_they_are_used():
     """Without them the keys are what they were before there were masks: no conversion of an older run is done again."""
-    converting = {"score", "conversion_validation", "conversion_test"}
+    converting = {
+        "score",
+        *(f"{stage}_{split}" for stage in ("conversion", "styles") for split in ("validation", "test")),
+    }
     keys = {stage: stage_settings(tiny_config(), stage) for stage in {*STAGES, *converting}}
     assert not any("mask" in key for key in keys.values())
     assert all(keys[stage] == stage_settings(tiny_config(conversion={"mask_edge": 3}), stage) for stage in keys)
