@@ -98,6 +98,8 @@ def _run(base, name, overlay, above):
     root = _section(base, "solver").get("root_dir")
     own = {"log": {"name": own_name or (f"{common_name}-{name}" if common_name else name)}}
     own |= {"solver": {"root_dir": os.path.join(str(root), name)}} if root else {}
+    if (shared := _section(base, "log").get("log_dir")) and not _section(overlay, "log").get("log_dir"):
+        own["log"]["log_dir"] = os.path.join(str(shared), name)
     # A section that is none is left as it is, to be complained of.
     sections = {section: whole.get(section) or {} for section in own}
     return whole | {section: there | own[section] for section, there in sections.items() if isinstance(there, dict)}

@@ -86,14 +86,15 @@ def track_results(
     from quac.report.tracked import collect_results
     from quac.stargan.checkpoints import StateFolder
     from quac.stargan.history import History
-    from quac.stargan.tracking import add_results, is_tracked
+    from quac.stargan.tracking import add_results, id_of, is_tracked
 
     config, made = Config.model_validate(json.loads(config)), read_json(marker)
     tracker, added = config.log_type if is_tracked(config.log_type, config.log.mode) else "none", False
     if tracker != "none":
         folder = StateFolder(Path(next(iter(made["checkpoints"].values()))["file"]).parent)
         rows = list(folder.logged(History(folder.history), made["end"]))
-        of_run = (tracker, config.log, folder.path / tracker, folder.path.name, config.model_dump())
+        run_id = id_of(folder.path.name, config.solver.root_dir)
+        of_run = (tracker, config.log, folder.path / tracker, run_id, config.model_dump())
         added = add_results(collect_results(html, numbers, scores), rows, *of_run)
     write_json(out, {"tracker": tracker, "added": added})
 

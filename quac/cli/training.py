@@ -41,10 +41,10 @@ def train(
     from quac.data.store import Store
     from quac.device import choose_device
     from quac.stargan.checkpoints import StateFolder
-    from quac.stargan.clean import training_id
+    from quac.stargan.clean import CURRENT, training_id
     from quac.stargan.history import History
     from quac.stargan.lock import only_trainer
-    from quac.stargan.tracking import open_tracker
+    from quac.stargan.tracking import id_of, open_tracker
     from quac.stargan.training import train
     from quac.tables import read_table
 
@@ -71,7 +71,9 @@ def train(
     probe = Probe(config, validation_classifier, validation_store, validation_index, images, where)
     with only_trainer(folder.path):
         write_json(folder.path / "settings.json", identity)
-        tracker = open_tracker(config.log_type, config.log, folder.path / config.log_type, run_id, config.model_dump())
+        write_json(states / CURRENT, {"training": run_id})
+        of_run = folder.path / config.log_type, id_of(run_id, config.solver.root_dir), config.model_dump()
+        tracker = open_tracker(config.log_type, config.log, *of_run)
         try:
             record = partial(provenance.record, device=str(where))
             train(settings, images, folder, plan, where, tracker, record, judge, probe)
@@ -108,7 +110,7 @@ def publish(
 
 @stage
 def clean(
-    root: Annotated[Path, typer.Argument(help="Folder of a run: solver.root_dir.")],
+    root: Annotated[Path, typer.Argument(help="Folder of a run: solver.root_dir, or with `runs` a folder in it.")],
     remove: Annotated[bool, typer.Option("--remove", help="Remove what is listed.")] = False,
     log_file: Log = None,
 ):

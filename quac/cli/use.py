@@ -82,7 +82,8 @@ def convert(
         network.classes,
         network.device,
     )
-    results = results_of(places, targets, 1 if judge else tries, out)
+    others = [*of_places.values(), *([reference] if reference else [])]
+    results = results_of(places, targets, 1 if judge else tries, out, others)
     styles = dict.fromkeys(targets, network.latent_styles(seed))
     if reference:
         x = _read(reference, network)

@@ -3,6 +3,7 @@
 Threads read queries ahead, and write results, while the networks take those of one size together.
 """
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -55,10 +56,9 @@ def convert_files(network, results, tries, styles, judge=None, native=False, mas
     """
     places = list(dict.fromkeys(place for place, _ in results))
     read = partial(_read, network, native, masks or {}, mask_edge)
-    rows, faults, opaque, writing = {place: [] for place in places}, {}, set(), []
+    rows, faults, opaque, writing = {place: [] for place in places}, {}, set(), deque()
     with ThreadPoolExecutor(WRITERS) as pool, progress(total=len(places), what="converting", unit="image") as bar:
         for batch in _batches(_readable(read, places, faults), network, tries):
-            begun = []
             for place, query, target, images, judged in _convert(network, batch, tries, styles, judge):
                 if images is None:
                     faults[place] = NO_NUMBERS
@@ -67,10 +67,9 @@ def convert_files(network, results, tries, styles, judge=None, native=False, mas
                 of_query = {"query": str(place.path), "digest": query.digest, "target": target}
                 rows[place] += [{**of_query, **row, "file": str(paths[0]) if row["best"] else ""} for row in judged]
                 for path, image in zip(paths, images, strict=True):
-                    begun.append((place, pool.submit(query.write, path, image, network)))
+                    writing.append((place, query.width * query.height, pool.submit(query.write, path, image, network)))
+                _finish(writing, faults, most=PIXELS)
             opaque |= {place for place, query in batch if query.decoded.alpha}
-            _finish(writing, faults)  # of the batch before: no more of them than two are in memory
-            writing = begun
             bar.update(len(batch))
         _finish(writing, faults)
         bar.update(len(places) - bar.n)
@@ -101,7 +100,7 @@ def _readable(read, places, faults):
 def _ahead(found):
     """How many queries are read ahead where they are as large as the one that was found."""
     _, query, _ = found
-    return min(AT_A_TIME, PIXELS // (query.width * query.height)) if query else AT_A_TIME
+    return min(AT_A_TIME, PIXELS // (query.width * query.height)) if query else READERS
 
 
 def _batches(queries, network, tries):
@@ -112,11 +111,15 @@ def _batches(queries, network, tries):
         waiting.setdefault(size, []).append((place, query))
         pixels, count = pixels + query.width * query.height, count + 1
         full = len(waiting[size]) >= min(network.at_a_time(*size), max(1, TRIES // tries))
-        if full or pixels > PIXELS or count > WAITING:
-            batch = waiting.pop(size if full else max(waiting, key=lambda size: len(waiting[size])))
-            pixels, count = pixels - sum(query.width * query.height for _, query in batch), count - len(batch)
+        while full or pixels > PIXELS or count > WAITING:
+            batch = waiting.pop(size if full else max(waiting, key=lambda size: _pixels(waiting[size])))
+            full, pixels, count = False, pixels - _pixels(batch), count - len(batch)
             yield batch
     yield from waiting.values()
+
+
+def _pixels(batch):
+    return sum(query.width * query.height for _, query in batch)
 
 
 @torch.no_grad()
@@ -165,9 +168,10 @@ def _rows(classes, label, names, p, differences, best):
     ]
 
 
-def _finish(writing, faults):
-    """Wait for results that are being written."""
-    for place, job in writing:
+def _finish(writing, faults, most=0):
+    """Wait for results that are being written, the oldest first, until they have `most` pixels together."""
+    while sum(pixels for _, pixels, _ in writing) > most:
+        place, _, job = writing.popleft()
         try:
             job.result()
         except QuacError as error:

@@ -18,7 +18,8 @@ DISTANCES = {
     "kernel": "kernel distance of the classifier's logits",
 }
 
-# What is looked at within a training: so many queries of a class at most, with so many tries into each other class.
-LOOK_QUERIES, LOOK_TRIES = 16, 2
+# What is looked at within a training: so many queries of a class at most, with so many tries into each other class; and
+# fewer queries where these were more images in all than that.
+LOOK_QUERIES, LOOK_TRIES, LOOK_IMAGES = 16, 2, 2048
 
 MATRICES = (*RATES, *MEANS, *DISTANCES)

@@ -91,14 +91,15 @@ def masks_of(places, folder):
     return masks
 
 
-def results_of(places, targets, tries, out):
+def results_of(places, targets, tries, out, others=()):
     """Where results go: {(place, target): a path per try}.
 
     Below `out` a result has the name of its query; of several targets each has a folder, of several tries each a number
-    before the ending. Raises QuacError where a result would take the place of a source, or of another result.
+    before the ending. Raises QuacError where a result would take the place of a source, of one of `others` (masks, a
+    reference), or of another result.
     """
     results, of_path = {}, {}
-    sources = {_identity(place.path) for place in places}
+    sources = {_identity(path) for path in (*(place.path for place in places), *others)}
     for place in places:
         for target in targets:
             folder = Path(out, target.replace(os.sep, "-")) if len(targets) > 1 else Path(out)
@@ -113,7 +114,7 @@ def results_of(places, targets, tries, out):
                     )
                 of_path[path] = (place.path, target)
                 if path.exists() and _identity(path) in sources:
-                    raise QuacError(f"{path}: is a source, and would be overwritten; choose another folder for --out")
+                    raise QuacError(f"{path}: is an input, and would be overwritten; choose another folder for --out")
     return results
 
 

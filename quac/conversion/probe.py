@@ -3,9 +3,10 @@
 from types import SimpleNamespace
 
 from quac.classifier.judge import Judge
+from quac.config.evaluation import KINDS
 from quac.console import log
 from quac.conversion.convert import convert
-from quac.conversion.metrics import LOOK_QUERIES, LOOK_TRIES, RATES
+from quac.conversion.metrics import LOOK_IMAGES, LOOK_QUERIES, LOOK_TRIES, RATES
 from quac.conversion.scores import rates_of
 from quac.conversion.styles import open_styles
 from quac.data.masks import Masks
@@ -54,13 +55,13 @@ class Probe:
         config = self.config
         settings = SimpleNamespace(
             tries=LOOK_TRIES,
-            max_per_class=LOOK_QUERIES,
+            max_per_class=queries_of(len(self.references.classes)),
             batch_size=min(LOOK_QUERIES, config.validation_config.val_batch_size),
             seed=config.run.seed,
             data=config.data,
             model=config.model,
         )
-        styles = open_styles(["latent", "reference"], networks, self.references, settings, self.device)
+        styles = open_styles(KINDS, networks, self.references, settings, self.device)
         how = {"masks": masks, "quiet": True}
         tries = convert(networks["generator"], judge, queries, styles, settings, self.device, **how)
         return rates_of(tries, METRICS)
@@ -77,3 +78,9 @@ class Probe:
         how = {"edge": self.config.conversion.mask_edge, "reading": data, "img_size": data.img_size}
         how |= {"preprocess": split.preprocess, "load_size": split.load_size}
         return Masks(read_table(index), SimpleNamespace(**how))
+
+
+def queries_of(classes):
+    """How many queries of a class are looked at, of so many classes."""
+    images = LOOK_TRIES * len(KINDS) * classes * (classes - 1)  # of one query of each class
+    return max(1, min(LOOK_QUERIES, LOOK_IMAGES // images))

@@ -30,7 +30,8 @@ def read_mask(path, width, height, reading):
     if 2 * abs(columns * height - rows * width) > max(columns + rows, width + height):  # beyond what rounding does
         raise ImageError(f"has {columns} x {rows} pixels, but the image {width} x {height}; give it the image's shape")
     top = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
-    if values.dtype.kind not in "uf" or not ((values >= 0) & (values <= top)).all():
+    deep = values.dtype.kind == "u" and values.dtype.itemsize > 2
+    if deep or values.dtype.kind not in "uf" or not ((values >= 0) & (values <= top)).all():
         raise ImageError(
             f"has values of {decoded.bits} bits (mode {decoded.mode}), of which nothing tells the inside; "
             "save it with 8 or 16 bits, or from 0.0 to 1.0"

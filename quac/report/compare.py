@@ -16,6 +16,13 @@ from quac.report.page import template
 
 # Settings by which runs differ although they do the same.
 _OF_NAMES = ("log", "report", "solver.root_dir")
+_SPLITS = ("data", "validation_data", "test_data")
+# What image is made of a file; how it reaches the classifier; what is converted of it; what chooses the checkpoint.
+_READING = [f"data.{name}" for name in ("img_size", "scale", "shift", "range", "background", "page")]
+_READING += ["model.input_dim", *(f"{split}.{name}" for split in _SPLITS for name in ("preprocess", "load_size"))]
+_SHOWING = [f"validation_config.{name}" for name in ("scale", "shift", "img_size", "outputs", "classes")]
+_MASKING = ["conversion.mask", "conversion.mask_edge"]
+_CHOOSING = ["selection.tries", "selection.max_per_class"]
 
 
 @dataclass(frozen=True)
@@ -123,25 +130,22 @@ def _flat(section, prefix=""):
 
 
 def find_differences(runs):
-    """Settings by which the runs differ: {dotted name: the value of each run as a text}.
+    """Settings by which the runs differ: {dotted name: the value of each run as a text}."""
+    names = list(dict.fromkeys(name for run in runs for name in run.settings if not _is_said_elsewhere(run, name)))
+    texts = {name: [_text(run.settings.get(name)) for run in runs] for name in names}
+    return {name: of_runs for name, of_runs in texts.items() if len(set(of_runs)) > 1}
 
-    What several sections repeat (`data.img_size`, `model.img_size`) is said once.
-    """
-    names = list(dict.fromkeys(name for run in runs for name in run.settings))
-    found, repeated = {}, set()
-    for name in names:
-        texts = [_text(run.settings.get(name)) for run in runs]
-        if len(set(texts)) == 1 or any(name == part or name.startswith(f"{part}.") for part in _OF_NAMES):
-            continue
-        if name.endswith("source") and all(
-            run.settings.get("split.source") for run in runs
-        ):  # lists of the split maker
-            continue
-        same = (name.rsplit(".", 1)[-1], *texts)
-        if same not in repeated:
-            repeated.add(same)
-            found[name] = texts
-    return found
+
+def _is_said_elsewhere(run, name):
+    """Whether a setting is no more than a name, or repeats another one."""
+    section, _, key = name.rpartition(".")
+    if section in ("validation_data", "test_data") and run.settings[name] == run.settings.get(f"data.{key}"):
+        return True
+    if key == "img_size" and section != "data" and run.settings[name] == run.settings.get("data.img_size"):
+        return True
+    if key == "source" and section in _SPLITS and run.settings.get("split.source"):  # lists of the split maker
+        return True
+    return any(name == part or name.startswith(f"{part}.") for part in _OF_NAMES)
 
 
 def _text(value):
@@ -150,7 +154,10 @@ def _text(value):
 
 def find_warnings(runs):
     """Why the runs' numbers may not be comparable: sentences."""
-    sizes = ("data.img_size", "data.scale", "data.shift", "model.input_dim")
+
+    def settings(names):
+        return lambda run: [run.settings.get(name) for name in names]
+
     apart = {
         "classes": lambda run: sorted(run.classes),
         "split": lambda run: run.split,
@@ -159,9 +166,11 @@ def find_warnings(runs):
         "training images": lambda run: run.digests["train images"],
         "validation images (they choose the checkpoint)": lambda run: run.digests["validation images"],
         "test images": lambda run: run.digests.get("test images"),
-        "size, range and channels of the images (distances depend on them)": lambda run: [
-            run.settings.get(name) for name in sizes
-        ],
+        "size, range and channels of the images (distances depend on them)": settings(_READING),
+        "way in which the classifier is shown images": settings(_SHOWING),
+        "masks (outside of one nothing changes)": settings(_MASKING),
+        "references": settings([f"{split}.reference" for split in _SPLITS]),
+        "tries and queries that choose the checkpoint": settings(_CHOOSING),
         "version of the program": lambda run: run.commits,
     }
     for what, of in apart.items():

@@ -9,7 +9,8 @@ from pathlib import Path
 from quac.data.index import content_digest
 from quac.errors import QuacError
 from quac.files import digest_of, digest_of_file, read_json
-from quac.tables import read_table
+
+CURRENT = "current.json"  # beside the folders of states: which one was trained last
 
 
 def training_id(settings, index, classifier=None):
@@ -40,37 +41,33 @@ class Unused:
 
 
 def unused(root):
-    """The folders of states below a run's root that belong neither to its settings of now nor to its results.
+    """The folders of states below a run's root that belong neither to its last training nor to its results.
 
-    Raises QuacError where the run has not come so far that this can be told.
+    Raises QuacError where it has not begun to train.
     """
-    root = Path(root)
-    key, index, check = root / "keys/train.json", root / "data/train.parquet", root / "classifier/check.json"
-    _require(root, key, index)
-    settings = {**read_json(key)["settings"], "digests": read_json(key)["digests"]}
-    if settings["judge"]:  # the classifier is part of what the training depends on
-        _require(root, check)
-    classifier = read_json(check)["classifier"] if settings["judge"] else None
-    markers = [read_json(path) for path in sorted((root / "training").glob("*.json"))]
-    kept = {Path(made["file"]).parent.name for marker in markers for made in marker["checkpoints"].values()}
-    kept.add(training_id(settings, read_table(index), classifier))
-    folders = [path for path in sorted((root / "training/state").glob("*")) if path.is_dir() and path.name not in kept]
+    states = Path(root, "training/state")
+    if not (states / CURRENT).is_file():
+        raise QuacError(
+            f"{states / CURRENT}: does not exist; is {root} the folder of a run (solver.root_dir, or with `runs` one "
+            "in it), and has it begun to train?"
+        )
+    current = read_json(states / CURRENT)["training"]
+    markers = [read_json(path) for path in sorted(Path(root, "training").glob("*.json"))]
+    kept = {Path(made["file"]).parent.name for marker in markers for made in marker["checkpoints"].values()} | {current}
+    folders = [path for path in sorted(states.glob("*")) if path.is_dir() and path.name not in kept]
+    settings = _settings(states / current)
     return [_describe(path, settings) for path in folders if not _is_training(path)]
 
 
-def _require(root, *files):
-    for file in files:
-        if not file.is_file():
-            raise QuacError(
-                f"{file}: does not exist; is {root} the folder of a run (solver.root_dir), and how far is it?"
-            )
+def _settings(folder):
+    path = folder / "settings.json"
+    return read_json(path) if path.is_file() else {}
 
 
 def _describe(path, settings):
     steps = [int(name[1]) for file in path.iterdir() if (name := re.match(r"(?:state_)?(\d+)[._]", file.name))]
-    before = read_json(path / "settings.json") if (path / "settings.json").is_file() else {}
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file() and file.stat().st_nlink == 1)
-    return Unused(path, size, max(steps, default=0), sorted(_differences(before, settings)))
+    return Unused(path, size, max(steps, default=0), sorted(_differences(_settings(path), settings)))
 
 
 def _differences(one, other, name=""):

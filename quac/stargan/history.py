@@ -31,12 +31,11 @@ class History:
         if new := [name for name in row if name not in columns]:
             self.header = _line([*columns, *new])
             self.rows = {step: line.rstrip("\n") + "," * len(new) + "\n" for step, line in self.rows.items()}
-            self._write()
         columns, step = self.header.strip().split(","), row["step"]
         line = _line(row.get(column, "") for column in columns)
-        last = step > max(self.rows, default=0)
+        fits = not new and step > max(self.rows, default=0)  # and was not tried before, on a disk that was full
         self.rows[step] = line
-        if last:
+        if fits:
             with open(self.path, "a") as file:
                 file.write(line)
                 file.flush()

@@ -27,7 +27,8 @@ def normalize(x, scale, shift):
     """
     batch, channels, *size = x.shape
     if x.is_contiguous() and x.dtype != torch.bfloat16:  # one pass over x: the channels of all samples side by side
-        scale, shift = (part.expand(batch, channels).reshape(-1) for part in (scale, shift))
+        # (On a GPU autocast upsamples in float32, and leaves the style's scale and shift in bfloat16.)
+        scale, shift = (part.to(x.dtype).expand(batch, channels).reshape(-1) for part in (scale, shift))
         flat = x.view(1, batch * channels, *size)
         return F.batch_norm(flat, None, None, scale, shift, training=True, eps=EPSILON).view_as(x)
     variance, mean = torch.var_mean(x.float() if x.dtype == torch.bfloat16 else x, (2, 3), correction=0, keepdim=True)

@@ -21,6 +21,10 @@ class Pace:
             "tflop_per_second": round(flops / seconds / 1e12, 4),
         }
 
+    def go_on(self):
+        """What was done since the last row (a look at the conversions, grids) is no training."""
+        self.clock = time.perf_counter()
+
     def is_state_due(self, minutes):
         return time.monotonic() - self.state_clock > 60 * minutes
 

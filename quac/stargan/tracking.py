@@ -5,6 +5,7 @@ import threading
 from functools import partial
 
 from quac.console import log
+from quac.files import digest_of
 
 CLOSE_SECONDS = 600  # a tracker's own limits are shorter; this is for one that hangs
 
@@ -12,6 +13,16 @@ CLOSE_SECONDS = 600  # a tracker's own limits are shorter; this is for one that 
 def is_tracked(log_type, mode):
     """Whether a config asks for a tracker: its `log_type`, and `log.mode`."""
     return log_type != "none" and mode != "disabled"
+
+
+def id_of(training, root):
+    """What a tracker knows a run by: one training in two folders, of runs that are judged differently, is two runs.
+
+    Args:
+        training: see `quac.stargan.clean.training_id`.
+        root: the run's `solver.root_dir`.
+    """
+    return digest_of([training, root])[:16]
 
 
 def open_tracker(log_type, settings, folder, run_id, config):

@@ -224,7 +224,7 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None, ev
                 if not told and step - first >= min(plan.log_every, 20) and step < plan.end:
                     summary.outlook(trainer, plan.end, row["images_per_second"])
                     told = True
-                rates, of_pairs = evaluate(trainer.averages) if step in looks else ({}, {})
+                rates, of_pairs = evaluate(trainer.averages) if step in looks and not stop else ({}, {})
                 row |= rates
                 if rates:
                     said = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in rates.items())
@@ -232,6 +232,7 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None, ev
                 writer.patiently(
                     partial(_log_step, row, of_pairs, folder, history, trainer, plan.log_level, tracker, bar)
                 )
+                pace.go_on()
             jobs = []
             if save_due:
                 jobs.append(partial(folder.save_checkpoint, step, trainer.checkpoint()))

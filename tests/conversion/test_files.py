@@ -179,7 +179,7 @@ def test_broken_files_are_named_and_the_others_converted(here):
         ({"reference": "c.pt"}, "--reference: c.pt is not an image"),
         ({"model": "c.pt"}, "c.pt: cannot be read as a checkpoint"),
         ({"out": "a.png"}, "--out: a.png is a file; give a folder"),
-        ({"out": "."}, "a.png: is a source, and would be overwritten"),
+        ({"out": "."}, "a.png: is an input, and would be overwritten"),
         ({"to": ""}, "--to: names no class; there are dark, bright"),
         ({"model": "."}, ".: cannot be read as a checkpoint (is a directory)"),
         ({"scale": "nan"}, "--scale, --shift: give numbers"),

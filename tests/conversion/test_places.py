@@ -66,11 +66,15 @@ def test_no_result_takes_the_place_of_another_or_of_a_source(folder):
         results_of(list_places(["in", "other"], "out"), ["c"], 1, "out")
     assert len(results_of(list_places(["in/a.png", "in/a.png"], "out"), ["c"], 1, "out")) == 1
     for source in ("in", "in/a.png", "in/*.png"):
-        with pytest.raises(QuacError, match=r"in/.*: is a source"):
+        with pytest.raises(QuacError, match=r"in/.*: is an input"):
             results_of(list_places([source], "in"), ["c"], 1, "in")
     Path("in/a_try00.png").write_bytes(b"")
-    with pytest.raises(QuacError, match=r"in/a_try00\.png: is a source"):
+    with pytest.raises(QuacError, match=r"in/a_try00\.png: is an input"):
         results_of(list_places(["in"], "in"), ["c"], 2, "in")
     os.link("in/a.png", "out/a.png")  # or a file system to which A.png is the same
-    with pytest.raises(QuacError, match=r"out/a\.png: is a source, and would be overwritten"):
+    with pytest.raises(QuacError, match=r"out/a\.png: is an input, and would be overwritten"):
         results_of(list_places(["in/a.png"], "elsewhere"), ["c"], 1, "out")
+    Path("masks").mkdir()
+    Path("masks/a.png").write_bytes(b"")
+    with pytest.raises(QuacError, match=r"masks/a\.png: is an input"):
+        results_of(list_places(["in/a.png"], "masks"), ["c"], 1, "masks", [Path("masks/a.png")])

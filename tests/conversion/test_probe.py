@@ -84,6 +84,10 @@ def test_a_look_is_the_same_whenever_it_is_taken(probe, stores):
     assert probe(Trainer(training_settings(CONFIG), stores[0], CPU).averages) == first
 
 
+def test_of_many_classes_fewer_are_looked_at():
+    assert [module.queries_of(classes) for classes in (2, 3, 5, 6, 10, 100)] == [16, 16, 16, 16, 5, 1]
+
+
 class GivesNaN(torch.nn.Module):
     def forward(self, x):
         return x.mean(dim=(2, 3)).expand(-1, 2) / 0.0 * 0.0

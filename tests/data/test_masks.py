@@ -55,6 +55,7 @@ def test_the_highest_value_of_any_depth_is_inside(tmp_path):
         (INSIDE * np.float32(255), "has values of 32 bits .* save it with 8 or 16 bits, or from 0.0 to 1.0"),
         (INSIDE * np.float32("nan"), "has values of 32 bits"),
         (INSIDE.astype(np.int32), "has values of 32 bits"),
+        (INSIDE.astype(np.uint32), "has values of 32 bits"),
     ],
 )
 def test_what_is_no_mask_of_the_image_is_said(tmp_path, values, said):

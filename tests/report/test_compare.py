@@ -45,6 +45,20 @@ def test_lists_of_the_split_maker_are_no_difference(write):
     assert find_differences(runs) == {"data.source": ["a", "b"]}
 
 
+def test_what_one_section_alone_changes_is_said(write):
+    """Though another has a setting of that name and of those values."""
+    edits = ("config/split", {"source": "A"}), ("config/split", {"source": "B"})
+    edits = [{path: value, "config/data/source": f"{value['source']}/train.csv"} for path, value in edits]
+    edits[0] |= {"config/solver/lr": 1e-4, "config/classifier/lr": 1e-4, "config/data/batch_size": 16}
+    edits[1] |= {"config/solver/lr": 1e-3, "config/classifier/lr": 1e-3, "config/data/batch_size": 64}
+    edits[1] |= {"config/validation_data/batch_size": 64, "config/test_data": None}
+    found = find_differences(read_runs([write(name, edit) for name, edit in zip("ab", edits, strict=True)]))
+    assert found["split.source"] == ["A", "B"]
+    assert found["solver.lr"] == found["classifier.lr"] == ["0.0001", "0.001"]
+    assert found["data.batch_size"] == ["16", "64"]
+    assert not any(name.endswith(".source") and name != "split.source" for name in found)
+
+
 def test_columns_have_the_numbers_of_the_shown_split(write, finished):
     facts = facts_of(finished)
     columns = {column["title"]: column for column in columns_of(read_runs([write("a")]))}

@@ -1,3 +1,7 @@
+import errno
+
+import pytest
+
 from quac.stargan.history import History
 
 
@@ -24,6 +28,25 @@ def test_a_row_is_on_disk_before_a_state_that_covers_it(tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda _: synced.append(rows(tmp_path / "history.csv")))
     history.append({"step": 2, "a": 2.0})
     assert synced == [["step,a", "1,1.0", "2,2.0"]]
+
+
+def test_a_row_that_did_not_fit_on_the_disk_at_first_takes_no_other_with_it(tmp_path, monkeypatch):
+    path = tmp_path / "history.csv"
+    history = History(path)
+    history.append({"step": 1, "a": 0.5})
+    for row in ({"step": 2, "a": 0.4, "rate": 3.0}, {"step": 3, "a": 0.3, "rate": 2.0}):
+        with monkeypatch.context() as full:
+            full.setattr("quac.stargan.history.write_text", raise_full)
+            full.setattr("os.fsync", raise_full)
+            with pytest.raises(OSError, match="No space"):
+                history.append(row)
+        history.append(row)
+    assert rows(path) == ["step,a,rate", "1,0.5,", "2,0.4,3.0", "3,0.3,2.0"]
+    assert list(History(path).rows) == [1, 2, 3]
+
+
+def raise_full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_torn_row_is_dropped(tmp_path):

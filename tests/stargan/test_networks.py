@@ -179,6 +179,15 @@ def test_statistics_of_half_precision_are_full():
     torch.testing.assert_close(ours.float(), F.instance_norm(x.float()), rtol=1e-2, atol=1e-2)
 
 
+def test_a_style_of_half_precision_scales_an_image_of_full_precision():
+    """As on a GPU, where autocast upsamples in float32."""
+    x, scale, shift = torch.randn(2, 3, 4, 4), torch.randn(2, 3).bfloat16(), torch.randn(2, 3).bfloat16()
+    for layout in (torch.contiguous_format, torch.channels_last):
+        found = normalize(x.contiguous(memory_format=layout), scale, shift)
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, normalize(x, scale.float(), shift.float()), rtol=0, atol=1e-5)
+
+
 def test_adain_is_its_definition():
     adain, x, style = AdaIN(4, 3), torch.randn(2, 3, 5, 5), torch.randn(2, 4)
     gamma, beta = adain.fc(style).chunk(2, 1)

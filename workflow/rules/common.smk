@@ -74,8 +74,8 @@ JUDGES = {f"{TABLE.judges[root]}/classifier": TABLE.judges[root] for root in RUN
 # What is also told to a tracker.
 TRACKED = [f"{root}/logs/tracked.json" for root, run in RUNS.items() if is_tracked(run.log_type, run.log.mode)]
 REPORTS = {run.run_name: root for root, run in RUNS.items()}
-# The page that compares the reports, where there are several.
-COMPARISON = [f"reports/{INDEX}.html"] if len(REPORTS) > 1 else []
+# The page that compares the reports of `runs`; also of one, which may have been several.
+COMPARISON = [f"reports/{INDEX}.html"] if TABLE.names else []
 SEGMENTS = {root: segment_ends(root, run.run) for root, run in RUNS.items()}
 
 

@@ -11,7 +11,8 @@ TRAINING = {
     "init": initial_checkpoint,
 }
 
-# What is only looked at while it trains: what changes here trains nothing again.
+# What is only looked at while it trains. It is there when the classifier has been checked, and no input: as other files,
+# inputs would train again.
 WATCHED = {
     "store": in_data("validation.store"),
     "index": in_data("validation.parquet"),
@@ -25,7 +26,7 @@ rule train:
             gated(
                 "{root}/training/{end}_history.csv",
                 {**TRAINING, "schedule": key_of("schedule_{end}")},
-                gates=[previous_segment, in_data("checks.json"), in_judge("check.json"), *WATCHED.values()],
+                gates=[previous_segment, in_data("checks.json"), in_judge("check.json")],
             )
         ),
     output:
