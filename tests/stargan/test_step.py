@@ -259,9 +259,10 @@ def test_further_terms_are_those_of_the_definition():
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("schedule", ["paper", "merged"])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-3), ("tf32", 1e-2), ("bf16", 0.1)])
-def test_a_step_on_a_gpu_is_that_of_the_cpu(schedule, precision, tolerance):
+def test_a_step_on_a_gpu_is_that_of_the_cpu(schedule, layout, precision, tolerance):
     options = {"solver": {"schedule": schedule}, "steps": 1}
     autocast = computing_in(precision, torch.device("cuda"))
-    gpu = run(TrainingStep, **options, device="cuda", layout=torch.channels_last, autocast=autocast)
+    gpu = run(TrainingStep, **options, device="cuda", layout=layout, autocast=autocast)
     assert gpu[2] == pytest.approx(run(TrainingStep, **options)[2], rel=tolerance, abs=tolerance / 5)
