@@ -12,6 +12,7 @@ from quac.config.evaluation import KINDS
 from quac.conversion.metrics import RATES
 from quac.files import read_json, write_json
 from quac.report.tracked import collect_results
+from quac.stargan.tracking import id_of
 
 
 def inputs(finished):
@@ -51,7 +52,9 @@ def track(finished, folder, **log):
 
 def test_the_command_adds_them_to_the_run_of_the_training(finished, tmp_path):
     assert track(finished, tmp_path, mode="offline") == {"tracker": "wandb", "added": True}
-    written = OfflineRun(tmp_path / "states/abc/wandb", "abc")
+    run_id = id_of("abc", tiny_config().solver.root_dir)
+    assert run_id != id_of("abc", "results/another")
+    written = OfflineRun(tmp_path / "states/abc/wandb", run_id)
     rates = collect_results(*inputs(finished))
     name = "translation_rate_latent/across/along"
     assert written.summary[name] == rates.rates[rates.step][name]
