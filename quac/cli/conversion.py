@@ -40,7 +40,7 @@ def convert_split(
     from quac.conversion.details import Details
     from quac.conversion.images import BestImages
     from quac.conversion.styles import open_styles
-    from quac.data.masks import Masks
+    from quac.data.masks import masks_of_stage
     from quac.data.store import Store
     from quac.device import choose_device
     from quac.stargan.checkpoints import load_checkpoint
@@ -57,7 +57,7 @@ def convert_split(
     if detailed:
         judges = open_judges(settings.judges, judge or [], settings.model, queries.classes, where)
         details = Details(networks["style_encoder"], judges, queries.classes, settings)
-    masks = Masks(read_table(index), settings.mask) if hasattr(settings, "mask") else None
+    masks = masks_of_stage(read_table(index), settings)
     styles = open_styles(kind, networks, references, settings, where)
     with BestImages(images, queries) if images else nullcontext() as keep:
         table = convert(networks["generator"], first, queries, styles, settings, where, keep, details, shard, masks)
@@ -98,7 +98,7 @@ def show_styles(
     from quac.conversion.style_grids import make_grids
     from quac.conversion.styles import open_styles
     from quac.data.images import write_png
-    from quac.data.masks import Masks
+    from quac.data.masks import masks_of_stage
     from quac.data.store import Store
     from quac.device import choose_device
     from quac.stargan.checkpoints import load_checkpoint
@@ -117,7 +117,7 @@ def show_styles(
         write_png(images / grid_path(*place), pixels)
 
     images_of_split = read_table(index)
-    masks = Masks(images_of_split, settings.mask) if hasattr(settings, "mask") else None
+    masks = masks_of_stage(images_of_split, settings)
     grids = make_grids(networks["generator"], judge, queries, styles, settings, where, keep, masks)
     made_of = {
         "split": images_of_split.attrs["split"],

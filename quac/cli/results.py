@@ -130,4 +130,4 @@ def compare(
 
     require_other(out, *numbers)
     write_text(out, render_comparison(read_runs(numbers), out))
-    log.info("%s: %d runs", out, len(numbers))
+    log.info("%s: %d run(s)", out, len(numbers))

@@ -100,6 +100,11 @@ class Masks:
         return np.frombuffer(zlib.decompress(packed), np.uint16).reshape(1, *shape).astype(np.float32) / 65535
 
 
+def masks_of_stage(index, settings):
+    """The Masks that a stage's settings ask for, of an index; or None."""
+    return Masks(index, settings.mask) if hasattr(settings, "mask") else None
+
+
 def _read(settings, file):
     """(a mask, packed, and its shape), and None; or None, and why it cannot be used."""
     path, width, height = file
