@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import copy
+import gc
 import sys
 import tempfile
 import time
@@ -25,6 +26,7 @@ from literal import LiteralStep
 from quac.config.training import Loss, Model, Solver
 from quac.data.batches import TrainingBatch
 from quac.device import computing_in, precision_of
+from quac.stargan.captured import WARM_UP, CapturedUpdate
 from quac.stargan.checkpoints import StateFolder, host_copy
 from quac.stargan.compiled import compile_step
 from quac.stargan.networks import build_networks
@@ -40,7 +42,18 @@ class Side:
     """A training step of one kind on one batch, over and over."""
 
     def __init__(
-        self, step_class, device, size, batch, widths, classes=3, solver=None, loss=None, plain=False, compiled=False
+        self,
+        step_class,
+        device,
+        size,
+        batch,
+        widths,
+        classes=3,
+        solver=None,
+        loss=None,
+        plain=False,
+        compiled=False,
+        captured=False,
     ):
         self.device, self.number = device, 0
         self.solver = Solver(root_dir="none", **(solver or {}))
@@ -62,6 +75,8 @@ class Side:
         self.batch = TrainingBatch(images[0], y[0], images[1], images[2], y[1], z[0], z[1])
         if compiled:
             compile_step(self.step, self.batch, 0, self.precision)
+        if captured:
+            self.step.captured = CapturedUpdate(self.step, self.precision)
 
     def __call__(self):
         computing_in(self.precision, self.device)
@@ -71,7 +86,7 @@ class Side:
     def flops(self):
         """Floating-point operations of a step. (Of what is compiled the counter would see nothing.)"""
         if isinstance(self.step, TrainingStep):
-            self.step.passes = passes_of(self.networks)
+            self.step.passes, self.step.captured = passes_of(self.networks), None
         with FlopCounter() as counter:
             self()
         return counter.total
@@ -94,7 +109,12 @@ def against_literal(device, size, batch, widths, rounds, steps):
         "ours, merged, r1_every 8": side(TrainingStep, solver={"schedule": "merged"}, loss={"r1_every": 8}),
         "literal step again (A/A)": side(LiteralStep, plain=True),
     }
-    seconds = interleaved(sides, rounds, steps, before=3)
+    if device.type == "cuda":
+        sides |= {
+            "ours, captured": side(TrainingStep, captured=True),
+            "ours, compiled and captured (as shipped)": side(TrainingStep, compiled=True, captured=True),
+        }
+    seconds = interleaved(sides, rounds, steps, before=WARM_UP + 1)
     base = median(seconds["literal step"])
     rows = [["", "ms per step", "from", "to", "faster than literal", "TFLOP per step", "of the bf16 floor"]]
     for name, values in seconds.items():
@@ -109,14 +129,19 @@ def against_literal(device, size, batch, widths, rounds, steps):
 
 def memory(device, size, batch, widths):
     rows, base = [["", "peak memory", "of literal"]], None
-    for name, step_class, plain in (("literal step", LiteralStep, True), ("ours", TrainingStep, False)):
+    for name, step_class, options in (
+        ("literal step", LiteralStep, {"plain": True}),
+        ("ours", TrainingStep, {}),
+        ("ours, compiled and captured (as shipped)", TrainingStep, {"compiled": True, "captured": True}),
+    ):
+        gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        side = Side(step_class, device, size, batch, widths, plain=plain)
-        for _ in range(3):
+        before = torch.cuda.memory_reserved()
+        side = Side(step_class, device, size, batch, widths, **options)
+        for _ in range(WARM_UP + 2):
             side()
-        peak = torch.cuda.max_memory_allocated() - before
+        peak = torch.cuda.max_memory_reserved() - before  # (the memory of a graph counts as free after its capture)
         base = base or peak
         rows.append([name, f"{peak / 2**30:.2f} GiB", f"{peak / base:.2f}"])
         del side

@@ -139,8 +139,8 @@ def _train(config, _):
 
 def _schedule(config, end):
     """How far a segment is trained, and which of its steps are saved. (Not what is trained: that is `train`.)"""
-    total = config.run.total_iters
-    return {"end": min(int(end), total), "save_every": config.run.save_every, "last": total <= int(end)}
+    end = min(int(end), config.run.total_iters)
+    return {"end": end, "steps": [step for step in config.steps if step <= end]}
 
 
 def _conversion(config, split):
@@ -200,7 +200,7 @@ def _further_judges(config):
 
 def _select(config, _):
     chosen = config.selection.model_dump(include={"metric", "kind", "rule"})
-    return {"save_every": config.run.save_every, "total_iters": config.run.total_iters, "selection": chosen}
+    return {"steps": config.steps, "selection": chosen}
 
 
 def _config(config, _):

@@ -257,6 +257,13 @@ def test_the_last_step_is_always_saved():
     assert resolve(raw(run={"total_iters": 5, "save_every": 10})).steps == [5]
 
 
+def test_the_first_checkpoints_may_be_left_out():
+    def steps(first):
+        return resolve(raw(run={"total_iters": 25, "save_every": 10, "save_from": first})).steps
+
+    assert [steps(first) for first in (0, 10, 11, 21, 99)] == [[10, 20, 25], [10, 20, 25], [20, 25], [25], [25]]
+
+
 def test_the_preset_fast_doubles_the_learning_rates_and_nothing_else(tmp_path):
     config = raw(data={"source": "a", "img_size": 64}, solver={"root_dir": "r", "weight_decay": 0.0})
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))

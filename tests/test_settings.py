@@ -37,6 +37,8 @@ def changed(**sections):
         ({"data": {"layout": "class_first"}}, {"index_train", "index_test"}),
         ({"checks": {"severity": {"blank": "error"}}}, {"checks"}),
         ({"run": {"save_every": 3}}, {"schedule_2", "schedule_10", "select"}),
+        ({"run": {"save_from": 3}}, {"schedule_2", "schedule_10", "select"}),
+        ({"run": {"save_from": 2}}, set()),  # what was saved before it is none
         ({"run": {"total_iters": 9}}, {"schedule_10", "select"}),
         ({"run": {"seed": 1}}, {"train", "classifier", *CONVERTING}),
         ({"model": {"conv_dim": 5}}, {"train", *CONVERTING}),

@@ -44,6 +44,8 @@ class Judge:
                 f"name these in {section}.classes, in the order of its outputs"
             )
         self.order = [named.index(name) for name in classes]
+        # Kept on the device, since the CPU waits for each number that is copied there.
+        self.columns, self.constants = torch.tensor(self.order, device=device), {}
         self.channels, outputs = self._try_out(model)
         self.gives_probabilities = settings.outputs == "probabilities" or (
             settings.outputs == "auto" and _are_probabilities(outputs)
@@ -55,12 +57,12 @@ class Judge:
 
     def logits(self, images):
         """As `__call__`, before the softmax; of a classifier that gives probabilities their logarithms."""
-        outputs = self._outputs(images, self.channels).float()[:, self.order]
+        outputs = self._outputs(images, self.channels).float().index_select(1, self.columns)
         # Of a probability of 0 the logarithm is finite too: distances are worked out of these.
         return outputs.clamp_min(1e-12).log() if self.gives_probabilities else outputs.clamp(-LARGEST, LARGEST)
 
     def _outputs(self, images, channels):
-        x = _in_channels(images, channels)
+        x = self._in_channels(images, channels)
         x = x * self._each(self.settings.scale, channels) + self._each(self.settings.shift, channels)
         return self.module(to_square(x, self.settings.img_size))
 
@@ -70,7 +72,21 @@ class Judge:
             return value
         if len(value) != channels:
             raise ValueError(f"{self.section}.scale or shift has {len(value)} numbers for {channels} channel(s)")
-        return torch.tensor(value, device=self.device)[:, None, None]
+        return self._constant(value)[:, None, None]
+
+    def _constant(self, numbers):
+        numbers = tuple(numbers)
+        if numbers not in self.constants:
+            with torch.inference_mode(False):  # gradients may have to go through it later
+                self.constants[numbers] = torch.tensor(numbers, dtype=torch.float32, device=self.device)
+        return self.constants[numbers]
+
+    def _in_channels(self, images, channels):
+        if images.shape[1] == channels:
+            return images
+        if channels == 3:
+            return images.expand(-1, 3, -1, -1)
+        return torch.einsum("bchw,c->bhw", images, self._constant(LUMINANCE))[:, None]
 
     def _try_out(self, model):
         """The number of channels that it takes, and its outputs for four images."""
@@ -114,14 +130,6 @@ def open_judges(sections, paths, model, classes, device):
         name: Judge(path, section, model, classes, device, f"judges.{name}")
         for (name, section), path in zip(sorted(vars(sections).items()), paths, strict=True)
     }
-
-
-def _in_channels(images, channels):
-    if images.shape[1] == channels:
-        return images
-    if channels == 3:
-        return images.expand(-1, 3, -1, -1)
-    return torch.einsum("bchw,c->bhw", images, torch.tensor(LUMINANCE, device=images.device))[:, None]
 
 
 def _are_probabilities(outputs):

@@ -49,7 +49,8 @@ class Solver(Section):
     compile: Literal["auto", "always", "never"] = key(
         "auto",
         "Whether the networks are compiled for training, which takes minutes and then saves a part of every step. "
-        "`auto`: on a GPU. Where it does not work, the log says so. Changes results in the last bits only.",
+        "`auto`: on a GPU, where the step is captured as a CUDA graph too. Where that does not work, the log says so. "
+        "Changes results in the last bits only.",
     )
     ema_warmup: bool = key(True, "At step t the weight of the past is at most (1 + t) / (10 + t).")
 
@@ -60,6 +61,7 @@ class Run(Section):
     total_iters: Positive = key(100_000, "Training steps. Raised later, the training continues.")
     log_every: Positive = key(1_000, "Steps between rows of `history.csv` and sample grids.")
     save_every: Positive = key(10_000, "Steps between checkpoints; each is scored. The last step is always saved.")
+    save_from: Annotated[int, Field(ge=0)] = key(0, "Earlier steps are no checkpoints.")
     eval_every: Positive = key(
         10_000,
         "Steps between looks at how it converts: a few validation queries of each class are judged, for you to watch. "

@@ -5,8 +5,7 @@ from functools import partial
 import torch
 
 from quac.console import log
-from quac.stargan.gradients import gradients_of
-from quac.stargan.networks import NETWORKS
+from quac.stargan.gradients import difference, gradients_of
 from quac.stargan.step import discriminate, passes_of
 
 FORMS = 32  # of one function, at most: which parameters are trained, which inputs need gradients
@@ -25,8 +24,7 @@ def compile_step(train_step, batch, step, precision, backend="inductor"):
     passes = _compiled(train_step.networks, backend)
     try:
         expected = gradients_of(train_step, batch, step, train_step.passes)
-        found = gradients_of(train_step, batch, step, passes)
-        worst = max(_difference(found[name], expected[name]) for name in NETWORKS)
+        worst = difference(gradients_of(train_step, batch, step, passes), expected)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # whatever a compiler, a driver or a missing header may raise
@@ -49,10 +47,3 @@ def _compiled(networks, backend):
     compiled = partial(torch.compile, backend=backend, dynamic=False)
     passes = {name: compiled(function) for name, function in passes_of(networks).items() if name != "discriminate"}
     return {**passes, "discriminate": partial(compiled(discriminate), networks["discriminator"])}
-
-
-def _difference(found, expected):
-    if not expected and not found:  # nothing of this network has a weight
-        return 0.0
-    norm = torch.stack(torch._foreach_norm(expected)).norm()
-    return float(torch.stack(torch._foreach_norm(torch._foreach_sub(found, expected))).norm() / norm)

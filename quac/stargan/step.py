@@ -16,7 +16,7 @@ from quac.stargan.objective import (
     r1_penalty,
     style_loss,
 )
-from quac.stargan.weights import weight
+from quac.stargan.weights import weights_at
 
 KINDS = ("latent", "ref")
 # What the generator's update steps. The style encoder is not among them with references: training it with this pass
@@ -53,17 +53,18 @@ def build_optimizers(networks, solver, r1_every=1):
 def discriminate(D, x_real, y_org, fakes, y_trg, penalty, share, autocast):
     """Gradients of the discriminator's loss on real images and fakes, for their `share` of a batch.
 
-    Returns its terms, without their graphs: real, one for each of `fakes`, and where it has a weight the R1 penalty.
+    `penalty`: weight of the R1 penalty, a 0-d tensor, or None. Returns its terms, without their graphs: real, one for
+    each of `fakes`, and the R1 penalty where it has a weight.
     """
     with autocast():
-        x_real = x_real.detach().requires_grad_(penalty > 0)
+        x_real = x_real.detach().requires_grad_(penalty is not None)
         logits = D(x_real, y_org)
         terms = [adversarial_loss(logits, real=True)]
         total = terms[0]
         for fake in fakes:
             terms.append(adversarial_loss(D(fake, y_trg), real=False))
             total = total + terms[-1] / len(fakes)
-        if penalty > 0:
+        if penalty is not None:
             terms.append(r1_penalty(logits, x_real))
             total = total + penalty * terms[-1]
     (total * share).backward()
@@ -105,46 +106,52 @@ class TrainingStep:
         self.loss, self.solver, self.judge = loss, solver, judge
         self.accumulate, self.autocast, self.frozen = accumulate, autocast, frozen
         self.passes = passes_of(networks)
+        self.captured = None  # what does the same as `update`, see CapturedUpdate
 
     def __call__(self, batch, step):
         """Train on a TrainingBatch. Returns {metric: 0-d tensor on the device}, unweighted terms."""
-        metrics = self.update(batch, step)
+        metrics = (self.captured or self.update)(batch, self.weights_at(step))
         update_average(self.averages, self.networks, average_weight(self.solver, step))
         return metrics
 
-    def update(self, batch, step):
-        """The updates alone, without those of the moving averages."""
-        update = self._merged if self.solver.schedule == "merged" else self._paper
-        return update(batch.parts(self.accumulate), step)
+    def weights_at(self, step):
+        """{term: 0-d tensor} of the terms that have a weight. (What is compiled or captured holds numbers for ever.)"""
+        like = next(self.networks.parameters())
+        return {name: like.new_full((), value) for name, value in weights_at(self.loss, step).items()}
 
-    def _paper(self, parts, step):
+    def update(self, batch, weights):
+        """The updates alone, without those of the moving averages. `weights`: see `weights_at`."""
+        update = self._merged if self.solver.schedule == "merged" else self._paper
+        return update(batch.parts(self.accumulate), weights)
+
+    def _paper(self, parts, weights):
         metrics = {}
         # The latent fake, made once; but not where a graph would have to be kept for every part.
         kept = self._fake("latent", parts[0][0]) if len(parts) == 1 else None
         for kind in KINDS:
             for part, share in parts:
                 fake = kept[0].detach() if kept and kind == "latent" else self._fake_alone(kind, part)
-                _add(metrics, share, self._discriminate(part, share, step, {kind: fake}, f"{kind}_"))
+                _add(metrics, share, self._discriminate(part, share, weights, {kind: fake}, f"{kind}_"))
             self._descend("discriminator")
         for kind in KINDS:
             for part, share in parts:
                 fake, style = kept if kept and kind == "latent" else self._fake(kind, part)
                 with self.autocast():
                     self._train_only(*STEPPED[kind])
-                    total, terms = self._generator_terms(kind, part, step, fake, style)
+                    total, terms = self._generator_terms(kind, part, weights, fake, style)
                 (total * share).backward()
                 _add(metrics, share, terms)
             self._descend(*STEPPED[kind])
         return metrics
 
-    def _merged(self, parts, step):
+    def _merged(self, parts, weights):
         metrics = {}
         kept = self._both_fakes(parts[0][0]) if len(parts) == 1 else None
         for part, share in parts:
             with torch.no_grad():
                 fakes = kept or self._both_fakes(part)
             fakes = {kind: fakes[kind][0].detach() for kind in KINDS}
-            _add(metrics, share, self._discriminate(part, share, step, fakes, ""))
+            _add(metrics, share, self._discriminate(part, share, weights, fakes, ""))
         self._descend("discriminator")
         for part, share in parts:
             fakes, total = kept or self._both_fakes(part), 0.0
@@ -154,7 +161,7 @@ class TrainingStep:
                 for kind in KINDS:
                     self._train_only(*STEPPED[kind])
                     own = own_style if kind == "latent" else own_style.detach()
-                    of_kind, terms = self._generator_terms(kind, part, step, *fakes[kind], own)
+                    of_kind, terms = self._generator_terms(kind, part, weights, *fakes[kind], own)
                     total = total + of_kind
                     _add(metrics, share, terms)
             self._train_only(*AVERAGED)  # (gradients are kept only for what is to be trained when they are made)
@@ -191,34 +198,32 @@ class TrainingStep:
             return self.passes["mapping_network"](part.z_trg2 if second else part.z_trg, part.y_trg)
         return self.passes["style_encoder"](part.x_ref2 if second else part.x_ref, part.y_trg)
 
-    def _discriminate(self, part, share, step, fakes, prefix):
+    def _discriminate(self, part, share, weights, fakes, prefix):
         """Gradients of the discriminator's loss for one part; {metric: value}."""
-        penalty = self.loss.r1_every * weight(self.loss, "reg", step) if step % self.loss.r1_every == 0 else 0.0
         self._train_only("discriminator")
         terms = self.passes["discriminate"](
-            part.x_real, part.y_org, list(fakes.values()), part.y_trg, penalty, share, self.autocast
+            part.x_real, part.y_org, list(fakes.values()), part.y_trg, weights.get("reg"), share, self.autocast
         )
         names = [f"D/{prefix}real", *(f"D/{kind}_fake" for kind in fakes), f"D/{prefix}reg"]
         return dict(zip(names, terms, strict=False))  # (without a penalty there is no last term)
 
-    def _generator_terms(self, kind, part, step, fake, style, own_style=None):
+    def _generator_terms(self, kind, part, weights, fake, style, own_style=None):
         """The generator's weighted loss for a kind, and its terms {metric: value}."""
         G, _, E, D = (self.passes[name] for name in NETWORKS)
-        weights = {term: weight(self.loss, term, step) for term in ("sty", "cyc", "ds", "id", "cls")}
         terms = {"adv": adversarial_loss(D(fake, part.y_trg), real=True)}
-        if weights["sty"]:
+        if "sty" in weights:
             terms["sty"] = style_loss(E(fake, part.y_trg), style)
-        if own_style is None and (weights["cyc"] or (weights["id"] and kind == "latent")):
+        if own_style is None and ("cyc" in weights or ("id" in weights and kind == "latent")):
             own_style = E(part.x_real, part.y_org)
-        if weights["cyc"]:
+        if "cyc" in weights:
             terms["cyc"] = cycle_loss(G(fake, own_style), part.x_real, self.loss.cycle_norm)
-        if weights["ds"]:
+        if "ds" in weights:
             with torch.no_grad():
                 other = G(part.x_real, self._style(kind, part, second=True))
             terms["ds"] = diversity_loss(fake, other)
-        if weights["id"] and kind == "latent":  # no style of the kind is in it, so once a step
+        if "id" in weights and kind == "latent":  # no style of the kind is in it, so once a step
             terms["id"] = identity_loss(G(part.x_real, own_style), part.x_real)
-        if weights["cls"]:
+        if "cls" in weights:
             with torch.autocast(fake.device.type, enabled=False):
                 terms["cls"] = classifier_loss(self.judge(full(fake)), part.y_trg)
         total = terms["adv"]

@@ -55,7 +55,7 @@ def outlook(trainer, end, rate):
     """Say how long the rest will take, and the most memory that was needed so far."""
     seconds = (end - trainer.step) * trainer.settings.data.batch_size / rate
     if trainer.device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated(trainer.device)
+        peak = torch.cuda.max_memory_reserved(trainer.device)  # (what a captured step takes counts as free after it)
     else:
         peak = 1e6 * peak_memory_mb()
     log.info("%.1f images/s: up to step %d in about %s; peak memory %s", rate, end, _spoken(seconds), _gib(peak))

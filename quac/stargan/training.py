@@ -15,6 +15,7 @@ from quac.device import computing_in, precision_of
 from quac.errors import QuacError, listing
 from quac.files import write_json
 from quac.stargan import summary
+from quac.stargan.captured import CapturedUpdate
 from quac.stargan.checkpoints import host_copy
 from quac.stargan.compiled import compile_step
 from quac.stargan.description import KEY, description_of
@@ -25,7 +26,7 @@ from quac.stargan.pace import Pace
 from quac.stargan.samples import sample_grid, step_grids
 from quac.stargan.step import TrainingStep, build_optimizers
 from quac.stargan.watch import Watch
-from quac.stargan.weights import TERMS, is_used, weight
+from quac.stargan.weights import is_used, weights_at
 from quac.stargan.writer import Writer
 
 
@@ -96,9 +97,7 @@ class Trainer:
 
     def work(self):
         """What the next step works out: the terms that have a weight."""
-        loss = self.settings.loss
-        terms = [term for term in TERMS if weight(loss, term, self.step)]
-        return tuple(term for term in terms if term != "reg" or self.step % loss.r1_every == 0)
+        return tuple(weights_at(self.settings.loss, self.step))
 
     def means(self):
         """Means of the terms since the last call, as floats (waits for the device), and a new beginning."""
@@ -200,12 +199,16 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None, ev
     summary.describe(trainer, plan, folder.keep)
     if plan.compile == "always" or (plan.compile == "auto" and device.type == "cuda"):
         compile_step(trainer.train_step, trainer.batches[trainer.step], trainer.step, trainer.precision)
+        if device.type == "cuda":
+            trainer.train_step.captured = CapturedUpdate(trainer.train_step, trainer.precision)
     first, pace, flops, told = trainer.step, Pace(trainer.step), {}, False
     bar = progress(total=plan.end, initial=first, what="training", unit="step")
     writer = Writer()
     with _asked_to_stop(writer) as asked, writer, bar:  # signals are heeded until the last file is written
         while trainer.step < plan.end:
             if (work := trainer.work()) not in flops:
+                if captured := trainer.train_step.captured:
+                    captured.release()
                 flops[work] = summary.flops_of_next(trainer)
             trainer.advance()
             pace.flops += flops[work]

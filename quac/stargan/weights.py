@@ -20,6 +20,13 @@ def weight(loss, term, step):
     return full * max(0.0, 1 - step / loss.ds_iter) if term == "ds" else full
 
 
+def weights_at(loss, step):
+    """{term: weight} of those that have one at a step. The R1 penalty: n times its own, every n = `r1_every` steps."""
+    weights = {term: weight(loss, term, step) for term in TERMS}
+    weights["reg"] *= loss.r1_every if step % loss.r1_every == 0 else 0
+    return {term: value for term, value in weights.items() if value}
+
+
 def is_used(loss, term):
     """Whether a term has a weight at any step."""
     ramp = loss.ramps.get(term)

@@ -199,6 +199,22 @@ def test_gradients_go_through_to_the_images_alone(tmp_path):
     assert all(parameter.grad is None for parameter in judge.module.parameters())
 
 
+def test_gradients_go_through_ranges_of_channels_and_shades_of_grey(tmp_path):
+    path = save_classifier(tmp_path / "c.pt", Channels())
+    judge = load(path, channels=3, scale=[1.0, 2.0, 4.0], shift=[0.5, 0.0, -0.5])
+    with torch.inference_mode():
+        judge(torch.rand(2, 3, 32, 32))
+    image = torch.rand(1, 3, 32, 32, requires_grad=True)
+    judge.logits(image).sum().backward()
+    torch.testing.assert_close(image.grad.sum((2, 3)), torch.tensor([[1.0, 0.0, 4.0]]))
+    grey = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 2))
+    judge = load(save_classifier(tmp_path / "d.pt", grey), channels=3)
+    image.grad = None
+    judge.logits(image).sum().backward()
+    luma = torch.tensor([[0.299, 0.587, 0.114]]) * grey[2].weight.sum()
+    torch.testing.assert_close(image.grad.sum((2, 3)), luma)
+
+
 def test_the_judge_does_not_change_what_it_is_shown(tmp_path):
     image = torch.rand(2, 1, 32, 32)
     before = image.clone()

@@ -2,18 +2,20 @@
 
 import copy
 import logging
+import math
 
 import pytest
 import torch
 from builders import random_batch, tiny_config
 
 from quac.stargan.compiled import compile_step
-from quac.stargan.networks import build_networks
+from quac.stargan.gradients import difference
+from quac.stargan.networks import NETWORKS, build_networks
 from quac.stargan.step import TrainingStep, build_optimizers, passes_of
 
 
-def training_step(**solver):
-    config = tiny_config(loss={"lambda_ds": 1.0, "lambda_id": 1.0}, solver={"lr": 1e-3, "f_lr": 1e-3, **solver})
+def training_step(loss=None, **solver):
+    config = tiny_config(loss=loss or {"lambda_ds": 1.0, "lambda_id": 1.0}, solver={"lr": 1e-3, "f_lr": 1e-3, **solver})
     torch.manual_seed(0)
     networks = build_networks(config.model, 3)
     averages = copy.deepcopy(networks)
@@ -49,6 +51,38 @@ def test_a_compiled_step_is_the_step_but_for_rounding(schedule):
         torch.testing.assert_close(terms[1][name], value, rtol=1e-3, atol=1e-4)
     moved = (weights_of(plain) - before).norm()
     assert (weights_of(compiled) - weights_of(plain)).norm() < 0.05 * moved
+
+
+def test_a_weight_that_changes_with_the_step_compiles_nothing_anew():
+    torch._dynamo.reset()
+    compiled = []
+
+    def counting(graph, inputs):
+        compiled.append(graph)
+        return graph
+
+    ramp = {"start": 1.0, "end_step": 10, "end": 2.0}
+    step = training_step(loss={"lambda_ds": 1.0, "ds_iter": 10, "ramps": {"reg": ramp, "cyc": ramp}})
+    compile_step(step, random_batch(0), 0, "fp32", backend=counting)
+    assert step.passes["generator"] is not step.networks["generator"]
+    step(random_batch(0), 1)
+    count = len(compiled)
+    for number in range(2, 6):
+        step(random_batch(number), number)
+    assert len(compiled) == count
+
+
+@pytest.mark.parametrize("bad", NETWORKS)
+def test_the_largest_difference_counts_and_nan_is_the_largest(bad):
+    expected = {name: [torch.ones(3), torch.ones(2)] for name in NETWORKS}
+    assert difference(copy.deepcopy(expected), expected) == 0
+    found = copy.deepcopy(expected)
+    found[bad][1][0] += 5**0.5 / 2
+    assert difference(found, expected) == pytest.approx(0.5)
+    found[bad][0][2] = torch.nan
+    assert math.isnan(difference(found, expected))
+    empty = {**expected, bad: []}
+    assert difference(empty, empty) == 0
 
 
 @pytest.mark.parametrize(("backend", "said"), [(broken, "no compiler"), (wrong, "the gradients differ by")])

@@ -83,7 +83,7 @@ def test_the_style_encoder_and_the_mapping_network_are_not_stepped_by_references
     b = random_batch(0)
     style = networks["style_encoder"](b.x_ref, b.y_trg)
     x_fake = networks["generator"](b.x_real, style)
-    total, _ = step._generator_terms("ref", b, 0, x_fake, style)
+    total, _ = step._generator_terms("ref", b, step.weights_at(0), x_fake, style)
     total.backward()
     step._descend("generator")
     assert difference({"g": networks["generator"]}, {"g": before["generator"]}) > 0
@@ -176,7 +176,7 @@ def test_a_lazy_penalty_is_taken_when_due_and_counts_as_often():
     step = TrainingStep(networks, copy.deepcopy(networks), optimizers, config.loss, config.solver)
     b, gradients = random_batch(0), {}
     for number in (0, 1, 4):
-        step._discriminate(b, 1.0, number, {"latent": b.x_ref}, "")
+        step._discriminate(b, 1.0, step.weights_at(number), {"latent": b.x_ref}, "")
         gradients[number] = [p.grad.clone() for p in networks["discriminator"].parameters()]
         optimizers["discriminator"].zero_grad()
     x = b.x_real.clone().requires_grad_()
@@ -248,13 +248,13 @@ def test_further_terms_are_those_of_the_definition():
     step = TrainingStep(networks, copy.deepcopy(networks), {}, config.loss, config.solver, judge)
     b, (G, _, E, D) = random_batch(0), (networks[name] for name in NETWORKS)
     fake, style = step._fake("latent", b)
-    total, terms = step._generator_terms("latent", b, 0, fake, style)
+    total, terms = step._generator_terms("latent", b, step.weights_at(0), fake, style)
     adv = F.softplus(-D(fake, b.y_trg)).mean()
     identity = (G(b.x_real, E(b.x_real, b.y_org)) - b.x_real).abs().mean()
     cls = -judge(fake)[torch.arange(4), b.y_trg].log().mean()
     torch.testing.assert_close(total, adv + 2 * identity + 3 * cls)
     assert set(terms) == {"G/latent_adv", "G/latent_id", "G/latent_cls"}
-    assert "G/ref_id" not in step._generator_terms("ref", b, 0, *step._fake("ref", b))[1]
+    assert "G/ref_id" not in step._generator_terms("ref", b, step.weights_at(0), *step._fake("ref", b))[1]
 
 
 @pytest.mark.gpu

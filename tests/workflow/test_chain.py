@@ -173,7 +173,7 @@ def test_every_result_can_be_asked_for_by_itself(finished, target):
 
 def test_a_step_that_is_not_saved_is_named(finished):
     said = finished.run("-n", "results/tiny/checkpoints/000003_nets_ema.ckpt", check=False).said
-    assert "step 3 is not saved: saved are [2, 4] (run.save_every)" in said
+    assert "step 3 is not saved: saved are [2, 4] (run.save_every, run.save_from)" in said
 
 
 def test_the_program_is_found_without_an_activated_environment(finished):

@@ -51,6 +51,7 @@ def test_a_touch_changes_nothing_not_even_of_large_files(finished):
         ("run", {"total_iters": 20, "segment_iters": 8}, {"train": 1, **AFTER_JUDGE, **EIGHT_CHECKPOINTS_MORE}),
         ("run", {"total_iters": 2}, {"train": 1, **ONLY_CHOSEN_ANEW}),
         ("run", {"save_every": 4}, {"train": 1, **ONLY_CHOSEN_ANEW}),
+        ("run", {"save_from": 3}, {"train": 1, **ONLY_CHOSEN_ANEW}),
         ("run", {"save_every": 3}, {"train": 1, **ONE_CHECKPOINT_MORE}),
         ("validation_config", {"min_accuracy": 0.01}, {"check_classifier": 1, "report": 1}),
         ("validation_config", {"num_outs_per_domain": 3}, AFTER_JUDGE),

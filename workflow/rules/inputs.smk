@@ -128,7 +128,9 @@ def previous_segment(wc):
 def segment_of(wc):
     """The marker of the segment in which a step was trained."""
     if int(wc.step) not in RUNS[wc.root].steps:
-        raise WorkflowError(f"step {int(wc.step)} is not saved: saved are {RUNS[wc.root].steps} (run.save_every)")
+        raise WorkflowError(
+            f"step {int(wc.step)} is not saved: saved are {RUNS[wc.root].steps} (run.save_every, run.save_from)"
+        )
     end = next(end for end in SEGMENTS[wc.root] if end >= int(wc.step))
     return f"{wc.root}/training/{end:06d}.json"
 
