@@ -7,6 +7,7 @@ from functools import partial
 import torch
 
 from quac.errors import QuacError
+from quac.gpus import take_gpu
 
 
 def usable_cores():
@@ -17,10 +18,14 @@ def usable_cores():
 def choose_device(name, threads=None, training=False):
     """`auto`, `cpu` or `cuda` -> torch.device; sets the CPU threads (None: all cores this process may use).
 
+    Of several GPUs this process takes one.
+
     Outside training, a GPU computes in full precision and by repeatable
     algorithms: a number that is scored twice must be the same number.
     """
     torch.set_num_threads(threads or usable_cores())
+    if name != "cpu":
+        take_gpu()
     device = find_device(name)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = training  # shapes never change within a stage
