@@ -33,9 +33,11 @@ from quac.conversion.places import list_places, results_of
 from quac.conversion.query import read_query
 from quac.conversion.styles import generator_of_try, open_styles
 from quac.data.batches import load
+from quac.device import choose_device
 from quac.stargan.networks import build_networks
 
 NARROW = {"conv_dim": 16, "max_conv_dim": 64, "hidden_dim": 128, "style_dim": 32}
+WIDTHS = {*NARROW, "latent_dim"}
 CLASSES = ("a", "b", "c")
 
 
@@ -107,7 +109,7 @@ class Files:
         write_images(folder / "in", {"a": count}, size=256)
         sections = {
             "data": {"img_size": size, "grayscale": bool(widths)},
-            "model": widths or {"conv_dim": 2**14 // size},
+            "model": widths or Model(conv_dim=2**14 // size).model_dump(include=WIDTHS),
         }
         self.network = ConversionNetwork.load(ours(folder / "m.ckpt", **sections), device)
         self.results = results_of(list_places([str(folder / "in")], folder / "out"), ["b"], 1, folder / "out")
@@ -144,9 +146,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, help="Of PyTorch. Default: 1 on a CPU, else all cores.")
     options = parser.parse_args()
-    device, narrow = torch.device(options.device), options.device == "cpu"
-    torch.set_num_threads(options.threads or (1 if narrow else os.cpu_count()))
-    torch.backends.cudnn.benchmark = True
+    narrow = options.device == "cpu"
+    device = choose_device(options.device, options.threads or (1 if narrow else None))
     print(machine(device) + "\n")
     with tempfile.TemporaryDirectory() as name:
         size, queries, batch = (32, 16, 16) if narrow else (128, 64, 64)

@@ -11,9 +11,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import copy
 import gc
+import re
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -35,6 +38,7 @@ from quac.stargan.summary import FlopCounter
 from quac.stargan.writer import Writer
 
 NARROW = {"conv_dim": 16, "max_conv_dim": 64, "hidden_dim": 128, "style_dim": 32}
+BATCHES = {32: 16, 64: 4, 128: 8, 256: 8}  # {pixels of a side: images of a step}
 BF16_FLOPS = 790e12  # per second: what an H200 reaches in bf16 matrix products
 
 
@@ -123,29 +127,41 @@ def against_literal(device, size, batch, widths, rounds, steps):
         times = [f"{1000 * value:.1f}" for value in (median(values), min(values), max(values))]
         rows.append([name, *times, f"{base / median(values):.2f} x", f"{flops / 1e12:.3f}", floor])
     table(f"Step: {batch} images of {size} px, {'narrow networks' if widths else 'published widths'}", rows)
-    if device.type == "cuda":
-        memory(device, size, batch, widths)
 
 
 def memory(device, size, batch, widths):
-    rows, base = [["", "peak memory", "of literal"]], None
-    for name, step_class, options in (
-        ("literal step", LiteralStep, {"plain": True}),
-        ("ours", TrainingStep, {}),
-        ("ours, compiled and captured (as shipped)", TrainingStep, {"compiled": True, "captured": True}),
-    ):
-        gc.collect()
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_reserved()
-        side = Side(step_class, device, size, batch, widths, **options)
-        for _ in range(WARM_UP + 2):
-            side()
-        peak = torch.cuda.max_memory_reserved() - before  # (the memory of a graph counts as free after its capture)
-        base = base or peak
-        rows.append([name, f"{peak / 2**30:.2f} GiB", f"{peak / base:.2f}"])
-        del side
+    sides = {
+        "literal step": (LiteralStep, {"plain": True}),
+        "ours": (TrainingStep, {}),
+        "literal step again (A/A)": (LiteralStep, {"plain": True}),
+    }
+    if device.type == "cuda":
+        shipped = TrainingStep, {"compiled": True, "captured": True}
+        sides["ours, compiled and captured (as shipped)"] = shipped
+    peaks = {}
+    for name, side in sides.items():
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            peaks[name] = process.submit(peak_of, *side, device, size, batch, widths).result()
+    rows = [["", "peak memory", "of literal"]]
+    rows += [[name, f"{peak / 2**30:.2f} GiB", f"{peak / peaks['literal step']:.2f}"] for name, peak in peaks.items()]
     table(f"Memory: {batch} images of {size} px", rows)
+
+
+def peak_of(step_class, options, device, size, batch, widths):
+    """The most memory, in bytes, that steps take in this process: of the GPU as torch reserves it, else of the host."""
+    torch.set_num_threads(1 if device.type == "cpu" else os.cpu_count())
+    torch.backends.cudnn.benchmark = True
+    before = resident("VmRSS")
+    side = Side(step_class, device, size, batch, widths, **options)
+    for _ in range(WARM_UP + 2):
+        side()
+    return torch.cuda.max_memory_reserved() if device.type == "cuda" else resident("VmHWM") - before
+
+
+def resident(what):
+    """VmRSS, resident memory, or VmHWM, its peak, of this process, in bytes."""
+    found = re.search(rf"^{what}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return 1024 * int(found[1])
 
 
 def many_classes(device, size, batch, widths, rounds, steps):
@@ -196,15 +212,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--sizes", type=int, nargs="+", choices=BATCHES, help="Default: 64 32; on a GPU 128 256.")
     options = parser.parse_args()
     device, narrow = torch.device(options.device), options.device == "cpu"
     torch.set_num_threads(1 if narrow else os.cpu_count())
     torch.backends.cudnn.benchmark = True
     print(machine(device) + "\n")
     widths, steps = (NARROW, 2) if narrow else ({}, 10)
-    for size, batch in [(64, 4), (32, 16)] if narrow else [(128, 8), (256, 8)]:
-        against_literal(device, size, batch, widths, options.rounds, steps)
-    size, batch = (64, 4) if narrow else (128, 8)
+    sizes = options.sizes or ((64, 32) if narrow else (128, 256))
+    for size in sizes:
+        against_literal(device, size, BATCHES[size], widths, options.rounds, steps)
+        gc.collect()
+        torch.cuda.empty_cache()
+        memory(device, size, BATCHES[size], widths)
+    size, batch = sizes[0], BATCHES[sizes[0]]
     many_classes(device, size, batch, widths, options.rounds, steps)
     saving(device, size, batch, widths, options.rounds, 4 * steps)
 

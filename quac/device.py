@@ -30,8 +30,13 @@ def choose_device(name, threads=None, training=False):
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = training  # shapes never change within a stage
         torch.backends.cudnn.deterministic = not training
-        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return device
+
+
+def repeatable():
+    """A context in which a GPU computes as `choose_device` has it do outside training."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 def find_device(name):

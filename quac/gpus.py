@@ -18,12 +18,13 @@ def take_gpu():
 
     Nothing happens where there are fewer than two, or where CUDA has begun to work: then it is too late.
     """
-    found = torch.cuda.device_count()  # (which asks the driver's library, and so does not begin)
+    found = torch.cuda._device_count_nvml()  # (the public function may have to begin, to count them; -1: not known)
     if found < 2 or torch.cuda.is_initialized():
         return
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = [name.strip() for name in visible.split(",")][:found] if visible else [str(i) for i in range(found)]
+    if not visible:  # else the numbers are meant in the order that is set
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     folder = Path(tempfile.gettempdir(), f"quac-gpus-{os.getuid()}")
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

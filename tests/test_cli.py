@@ -79,11 +79,11 @@ class Stopped(Exception):
         (Stopped("stopped at step 5"), 143, "stopped at step 5"),
         (KeyboardInterrupt(), 130, "interrupted; the same command starts this stage again"),
         (ZeroDivisionError("by zero"), 1, "error: unexpected ZeroDivisionError: by zero; please report it"),
-        (
-            type("OutOfMemoryError", (RuntimeError,), {})("CUDA"),
-            1,
-            "error: the GPU has too little memory. Training: ",
-        ),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), 1, "error: the GPU has too little memory. Training: "),
+        (RuntimeError("CUDA error: out of memory"), 1, "error: the GPU has too little memory. Training: "),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when"), 1, "error: the GPU has too little memory. "),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't"), 1, "error: the machine has too little memory. "),
+        (MemoryError(), 1, "error: the machine has too little memory. Training: "),
     ],
 )
 def test_errors_become_messages_and_statuses(tmp_path, capsys, error, status, said):

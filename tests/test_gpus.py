@@ -12,7 +12,7 @@ from quac import gpus
 STAGE = """
 import os, sys, torch
 from quac.device import choose_device
-torch.cuda.device_count = lambda: 2
+torch.cuda._device_count_nvml = lambda: 2
 choose_device("auto", 1)
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 sys.stdin.read()
@@ -23,7 +23,7 @@ sys.stdin.read()
 def machine(monkeypatch, tmp_path):
     """A function that takes a GPU of three as another process would, and says which."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "_device_count_nvml", lambda: 3)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
     monkeypatch.setattr(gpus, "_taken", [])
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
@@ -49,9 +49,9 @@ def test_it_keeps_to_the_gpus_that_it_may_use(machine):
     assert machine("4,0,1,7") == "4"  # three of them are there
 
 
-@pytest.mark.parametrize(("count", "begun"), [(1, False), (0, False), (3, True)])
+@pytest.mark.parametrize(("count", "begun"), [(1, False), (0, False), (-1, False), (3, True)])
 def test_where_there_is_nothing_to_choose_all_stays_as_it_is(machine, monkeypatch, count, begun):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.cuda, "_device_count_nvml", lambda: count)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: begun)
     assert machine() is None
     assert gpus._taken == []

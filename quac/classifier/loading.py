@@ -12,7 +12,9 @@ from quac.errors import QuacError
 
 
 def load_classifier(path, device):
-    """A classifier saved as TorchScript or by `torch.export.save`, on a CPU or a GPU; frozen, for evaluation.
+    """A classifier saved as TorchScript or by `torch.export.save`; frozen, for evaluation.
+
+    It may have been saved on another device; but what was exported on a GPU is read only where there is one.
 
     Both formats hold code: load files of people you trust. Raises QuacError where the file is neither.
     """
@@ -25,11 +27,20 @@ def load_classifier(path, device):
             "save that with torch.jit.script(model).save(...) or torch.export.save(...), see docs/classifier.md"
         )
     exported = any(name.endswith("archive_format") for name in inside)
+    # Else a GPU compiles what it has seen a few times, and then the same images have other last bits.
+    torch._C._jit_set_texpr_fuser_enabled(False)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit is deprecated, and what QuAC's users have
             module = _exported(path, device) if exported else torch.jit.load(path, map_location=device).eval()
+    except torch.OutOfMemoryError:
+        raise
     except Exception as error:  # of either loader: many kinds
+        if exported and not torch.cuda.is_available() and b'"cuda"' in Path(path).read_bytes():
+            raise QuacError(
+                f"{path}: was exported on a GPU, and there is none here; export it with the model on the CPU "
+                "(model.cpu()), then it can be read anywhere"
+            ) from None
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise QuacError(
             f"{path}: cannot be loaded as TorchScript or as an exported program ({reason}); save it with "

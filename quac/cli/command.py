@@ -3,6 +3,7 @@
 import errno
 import functools
 import logging
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -66,14 +67,23 @@ def _message(error):
         return f"{_file_of(error)}: {error.strerror.lower()}; make it accessible, or choose another place"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
-    if type(error).__name__ == "OutOfMemoryError":
+    if whose := _out_of_memory(error):
         return (
-            "the GPU has too little memory. Training: raise run.accumulate (the same result, slower), set "
-            "solver.precision to bf16, lower data.batch_size, or make the networks narrower by model.max_conv_dim. "
-            "Conversion: lower validation_config.val_batch_size. Classifier: lower classifier.batch_size"
+            f"the {whose} has too little memory. Training: raise run.accumulate (the same result, slower), set "
+            "solver.precision to bf16, data.device_cache and solver.compile to never, lower data.batch_size, or make "
+            "the networks narrower by model.max_conv_dim. Conversion: lower validation_config.val_batch_size. "
+            "Classifier: lower classifier.batch_size"
         )
     log.debug("unexpected", exc_info=error)  # the log file has the traceback, the screen does not
     return f"unexpected {type(error).__name__}: {error}; please report it with the log file"
+
+
+def _out_of_memory(error):
+    """`GPU`, `machine`, or None: of an error of another kind. (By names: torch is not imported for it.)"""
+    said = str(error)
+    if type(error).__name__ == "OutOfMemoryError" or re.search("CUDA.*out of memory|_STATUS_ALLOC_FAILED", said):
+        return "GPU"
+    return "machine" if isinstance(error, MemoryError) or "DefaultCPUAllocator" in said else None
 
 
 def _file_of(error):

@@ -4,7 +4,7 @@ import torch
 
 from quac.conversion.styles import LatentStyles
 from quac.data.batches import to_pixels, to_square
-from quac.device import find_device
+from quac.device import find_device, repeatable
 from quac.errors import QuacError
 from quac.stargan.checkpoints import open_checkpoint
 
@@ -52,6 +52,7 @@ class ConversionNetwork:
         return self.description.img_size // 16
 
     @torch.no_grad()
+    @repeatable()
     def convert(self, images, to, reference=None, tries=1, seed=0):
         """Convert images into a class.
 
@@ -99,23 +100,27 @@ class ConversionNetwork:
         return LatentStyles(self.mapping_network, self.classes, latent_dim, seed, self.device)
 
     @torch.no_grad()
+    @repeatable()
     def draw(self, digest, to, count, seed):
         """The first styles (count, style_dim) that are drawn for the query of a digest."""
         draws, label = self.latent_styles(seed), self.label_of(to)
         return torch.cat([draws.draw([digest], label, number)[0] for number in range(count)])
 
     @torch.no_grad()
+    @repeatable()
     def encode(self, x, to):
         """Images (B, C, H, W) in the networks' range, and their class -> their styles (B, style_dim)."""
         labels = torch.full((len(x),), self.label_of(to), device=self.device)
         return self.style_encoder(to_square(x, self.description.img_size), labels)
 
     @torch.no_grad()
+    @repeatable()
     def features(self, x):
         """Images (B, C, H, W) in the networks' range -> what `render` takes, (B, channels, height, width)."""
         return self.generator.features(x)
 
     @torch.no_grad()
+    @repeatable()
     def render(self, features, styles):
         """Features of images, and styles (tries, B, style_dim) -> images (tries, B, C, H, W), a few at a time."""
         rows = torch.arange(len(features), device=features.device).repeat(len(styles))

@@ -43,6 +43,8 @@ def _compiled(networks, backend):
     config = torch._dynamo.config
     if hasattr(config, "trace_autograd_ops"):  # torch.autograd.grad inside a compiled function, see pull request 169493
         config.trace_autograd_ops = True
+    # Else torch 2.11 overlooks that a network is trained in one pass and frozen in the next, see issue 139476.
+    config.skip_tensor_guards_with_matching_dict_tags = False
     config.recompile_limit = max(config.recompile_limit, FORMS)
     compiled = partial(torch.compile, backend=backend, dynamic=False)
     passes = {name: compiled(function) for name, function in passes_of(networks).items() if name != "discriminate"}

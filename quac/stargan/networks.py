@@ -27,7 +27,7 @@ def normalize(x, scale, shift):
     """
     batch, channels, *size = x.shape
     if x.is_contiguous() and x.dtype != torch.bfloat16:  # one pass over x: the channels of all samples side by side
-        # (On a GPU autocast upsamples in float32, and leaves the style's scale and shift in bfloat16.)
+        # (Under autocast the style's scale and shift are bfloat16.)
         scale, shift = (part.to(x.dtype).expand(batch, channels).reshape(-1) for part in (scale, shift))
         flat = x.view(1, batch * channels, *size)
         return F.batch_norm(flat, None, None, scale, shift, training=True, eps=EPSILON).view_as(x)
@@ -172,12 +172,12 @@ class AdainResBlk(nn.Module):
     def _shortcut(self, x):
         if self.conv1x1 is not None:  # before the doubling: a quarter of its work
             x = self.conv1x1(x)
-        return F.interpolate(x, scale_factor=2, mode="nearest") if self.upsample else x
+        return _doubled(x) if self.upsample else x
 
     def _residual(self, x, style):
         x = F.leaky_relu(self.norm1(x, style), LEAK)
         if self.upsample:
-            x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = _doubled(x)
         x = F.leaky_relu(self.norm2(self.conv1(x), style), LEAK)
         return self.conv2(x)
 
@@ -286,6 +286,12 @@ def _he_init(module):
         nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def _doubled(x):
+    """Every pixel four times; exact in any precision, but autocast would have it, and what follows, in float32."""
+    with torch.autocast(x.device.type, enabled=False):
+        return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
 def _log2(size):

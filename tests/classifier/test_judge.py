@@ -1,3 +1,4 @@
+import zipfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -130,6 +131,18 @@ def test_a_classifier_that_was_exported_on_a_gpu_is_read_on_a_cpu_and_the_revers
     program = torch.export.export(module.cuda().eval(), (torch.zeros(3, 1, 32, 32, device=gpu),))
     torch.export.save(program, tmp_path / "gpu.pt2")
     with pytest.raises(QuacError, match="batches of any size"):
+        load(tmp_path / "gpu.pt2")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there it is read")
+def test_without_a_gpu_a_classifier_that_was_exported_on_one_is_named(tmp_path):
+    """(Written without one: as if on a GPU, by the names of the devices in the file.)"""
+    path = export(tmp_path / "c.pt2", nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(tmp_path / "gpu.pt2", "w") as other:
+        for name in archive.namelist():
+            content = archive.read(name)
+            other.writestr(name, content.replace(b'"cpu"', b'"cuda"') if name.endswith(".json") else content)
+    with pytest.raises(QuacError, match=r"was exported on a GPU, and there is none here; export it with the model on"):
         load(tmp_path / "gpu.pt2")
 
 

@@ -30,7 +30,7 @@ def here(tmp_path, monkeypatch):
 
 
 def convert(*arguments, **options):
-    given = {"model": "m.ckpt", "to": "bright", "out": "out", "threads": 1, **options}
+    given = {"model": "m.ckpt", "to": "bright", "out": "out", "threads": 1, "device": "cpu", **options}
     return command("convert", *arguments, *(word for name in given for word in (f"--{name}", given[name])))
 
 

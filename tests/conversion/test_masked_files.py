@@ -27,7 +27,7 @@ def here(tmp_path, monkeypatch):
 
 
 def convert(*arguments):
-    fixed = ("--model", "m.ckpt", "--to", "bright", "--out", "out", "--threads", 1)
+    fixed = ("--model", "m.ckpt", "--to", "bright", "--out", "out", "--threads", 1, "--device", "cpu")
     return command("convert", "in", *arguments, *fixed)
 
 
@@ -157,6 +157,6 @@ def test_masks_may_lie_among_the_images(here):
     assert "out: 1 image(s) converted" in done.said, done.said
     Image.fromarray(noise(0, *SHAPE)).save("in/deeper/y.bmp")
     write_mask(here / "in/deeper/y.png")
-    fixed = ("--model", "m.ckpt", "--to", "bright", "--out", "out", "--threads", 1)
+    fixed = ("--model", "m.ckpt", "--to", "bright", "--out", "out", "--threads", 1, "--device", "cpu")
     beside = command("convert", "in/deeper/*.bmp", "--masks", "in/deeper", *fixed)
     assert "1 of 1 image(s) have a mask" in beside.said, beside.said

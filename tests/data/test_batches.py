@@ -182,4 +182,5 @@ def test_batches_on_a_gpu_are_those_of_the_cpu(store, choice):
     gpu, cpu = (TrainingBatches(store, config.data, 4, 0, torch.device(device)) for device in ("cuda", "cpu"))
     for step in (0, 1, 5):
         for name, value in vars(cpu[step]).items():
-            assert value is None or torch.equal(value, getattr(gpu[step], name).cpu()), (step, name)
+            if value is not None:  # images to the last bit: a GPU divides by multiplying
+                torch.testing.assert_close(getattr(gpu[step], name).cpu(), value, rtol=0, atol=1e-6)
