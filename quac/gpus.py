@@ -1,5 +1,6 @@
 """On a machine with several GPUs, each stage computes on one of its own."""
 
+import errno
 import fcntl
 import os
 import tempfile
@@ -28,9 +29,13 @@ def take_gpu():
     folder = Path(tempfile.gettempdir(), f"quac-gpus-{os.getuid()}")
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, "is not this user's")
         gpu, others = _take_free(folder, gpus)
     except OSError as error:
-        log.warning("%s: %s; on the first of %d GPUs, beside whatever computes there", folder, error.strerror, found)
+        log.warning(
+            "%s: %s; on the first of %d GPUs, beside whatever computes there", folder, error.strerror.lower(), found
+        )
         return
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     log.info("on GPU %s of %s%s", gpu, ", ".join(gpus), f", beside {others} other(s)" if others else "")

@@ -57,10 +57,17 @@ def test_where_there_is_nothing_to_choose_all_stays_as_it_is(machine, monkeypatc
     assert gpus._taken == []
 
 
-def test_no_room_for_locks_is_no_reason_to_stop(machine, tmp_path, caplog):
-    (tmp_path / f"quac-gpus-{gpus.os.getuid()}").write_text("a file")
+def test_no_place_for_locks_is_no_reason_to_stop(machine, tmp_path, caplog):
+    folder = tmp_path / f"quac-gpus-{gpus.os.getuid()}"
+    folder.write_text("a file")
     assert machine() is None
-    assert "on the first of 3 GPUs" in caplog.text
+    assert f"{folder}: file exists; on the first of 3 GPUs" in caplog.text
+    folder.unlink()
+    (tmp_path / "elsewhere").mkdir()
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert machine() is None
+    assert f"{folder}: is not this user's; on the first of 3 GPUs" in caplog.text
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_stage_that_is_killed_gives_its_gpu_back(tmp_path):

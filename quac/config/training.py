@@ -61,7 +61,7 @@ class Run(Section):
     total_iters: Positive = key(100_000, "Training steps. Raised later, the training continues.")
     log_every: Positive = key(1_000, "Steps between rows of `history.csv` and sample grids.")
     save_every: Positive = key(10_000, "Steps between checkpoints; each is scored. The last step is always saved.")
-    save_from: Annotated[int, Field(ge=0)] = key(0, "Earlier steps are no checkpoints.")
+    save_from: Annotated[int, Field(ge=0)] = key(0, "Steps before it are not saved; the last one always is.")
     eval_every: Positive = key(
         10_000,
         "Steps between looks at how it converts: a few validation queries of each class are judged, for you to watch. "

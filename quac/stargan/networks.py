@@ -289,7 +289,7 @@ def _he_init(module):
 
 
 def _doubled(x):
-    """Every pixel four times; exact in any precision, but autocast would have it, and what follows, in float32."""
+    """Every pixel four times. (Exact in any precision; but autocast would have it and what follows in float32.)"""
     with torch.autocast(x.device.type, enabled=False):
         return F.interpolate(x, scale_factor=2, mode="nearest")
 
