@@ -24,7 +24,7 @@ def choose_device(name, threads=None, training=False):
     algorithms: a number that is scored twice must be the same number.
     """
     torch.set_num_threads(threads or usable_cores())
-    if name != "cpu":
+    if name in ("auto", "cuda"):
         take_gpu()
     device = find_device(name)
     if device.type == "cuda":

@@ -3,8 +3,8 @@
 import errno
 import fcntl
 import os
+import re
 import tempfile
-from itertools import count
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ _taken = []  # lock files, held as long as the process lives; the kernel lets go
 
 
 def take_gpu():
-    """Let this process see one GPU only: one that no other process has taken like this, or else fewest have.
+    """Let this process see one GPU only: one that no other process of this user has taken so, or that fewest have.
 
     Nothing happens where there are fewer than two, or where CUDA has begun to work: then it is too late.
     """
@@ -42,14 +42,29 @@ def take_gpu():
 
 
 def _take_free(folder, gpus):
-    """(a GPU, how many others have it)"""
-    for others in count():
-        for gpu in gpus:
-            file = open(folder / f"{gpu}.{others}", "a")  # noqa: SIM115 (is held)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-            else:
-                _taken.append(file)
-                return gpu, others
+    """(the GPU that fewest have, how many these are)"""
+    with open(folder / "choosing", "a") as choosing:
+        fcntl.flock(choosing, fcntl.LOCK_EX)  # one process after the other
+        files = {gpu: re.sub(r"[^\w-]", "_", gpu) for gpu in gpus}
+        others = {gpu: sum(not _is_free(path) for path in folder.glob(f"{files[gpu]}.*")) for gpu in gpus}
+        gpu = min(gpus, key=others.get)
+        free = (folder / f"{files[gpu]}.{number}" for number in range(others[gpu] + 1))
+        _taken.append(next(file for file in map(_take, free) if file))
+        return gpu, others[gpu]
+
+
+def _is_free(path):
+    if file := _take(path):
+        file.close()
+    return file is not None
+
+
+def _take(path):
+    """The file, locked as long as it is open, or None where another has it."""
+    file = open(path, "a")  # noqa: SIM115 (is held)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file

@@ -139,8 +139,10 @@ def _train(config, _):
 
 def _schedule(config, end):
     """How far a segment is trained, and which of its steps are saved. (Not what is trained: that is `train`.)"""
-    end = min(int(end), config.run.total_iters)
-    return {"end": end, "steps": [step for step in config.steps if step <= end]}
+    total = config.run.total_iters
+    return {"end": min(int(end), total), "save_every": config.run.save_every, "last": total <= int(end)} | _first(
+        config
+    )
 
 
 def _conversion(config, split):
@@ -200,7 +202,13 @@ def _further_judges(config):
 
 def _select(config, _):
     chosen = config.selection.model_dump(include={"metric", "kind", "rule"})
-    return {"steps": config.steps, "selection": chosen}
+    saved = {"save_every": config.run.save_every, "total_iters": config.run.total_iters}
+    return {**saved, "selection": chosen} | _first(config)
+
+
+def _first(config):
+    """(Only where it is set, so that keys are what they were before there was such a setting.)"""
+    return {"save_from": config.run.save_from} if config.run.save_from else {}
 
 
 def _config(config, _):

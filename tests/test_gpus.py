@@ -27,6 +27,7 @@ def machine(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
     monkeypatch.setattr(gpus, "_taken", [])
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # so that it is as it was in the end
 
     def take(visible=None):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -42,6 +43,9 @@ def test_each_takes_another_and_more_share_evenly(machine):
     assert [machine() for _ in range(7)] == ["0", "1", "2", "0", "1", "2", "0"]
     gpus._taken[4].close()
     assert machine() == "1"
+    for number in (0, 1, 3, 4, 6, 7):  # all but those of the third GPU
+        gpus._taken[number].close()
+    assert [machine() for _ in range(4)] == ["0", "1", "0", "1"]
 
 
 def test_it_keeps_to_the_gpus_that_it_may_use(machine):

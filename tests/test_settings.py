@@ -38,7 +38,7 @@ def changed(**sections):
         ({"checks": {"severity": {"blank": "error"}}}, {"checks"}),
         ({"run": {"save_every": 3}}, {"schedule_2", "schedule_10", "select"}),
         ({"run": {"save_from": 3}}, {"schedule_2", "schedule_10", "select"}),
-        ({"run": {"save_from": 2}}, set()),  # what was saved before it is none
+        ({"run": {"save_from": 0}}, set()),
         ({"run": {"total_iters": 9}}, {"schedule_10", "select"}),
         ({"run": {"seed": 1}}, {"train", "classifier", *CONVERTING}),
         ({"model": {"conv_dim": 5}}, {"train", *CONVERTING}),

@@ -36,7 +36,7 @@ def train(
 ):
     """Train the conversion network, going on from its last state if there is one."""
     from quac.classifier.judge import Judge
-    from quac.config import Config, every
+    from quac.config import Config, checkpoint_steps
     from quac.conversion.probe import Probe
     from quac.data.store import Store
     from quac.device import choose_device
@@ -58,8 +58,8 @@ def train(
     run_id = training_id(identity, read_table(index), classifier)
     plan = SimpleNamespace(
         end=extent.end,
-        steps=extent.steps,
-        looks=every(options.eval_every, extent.end, last=config.run.total_iters <= extent.end),
+        steps=checkpoint_steps(extent.save_every, extent.end, extent.last, getattr(extent, "save_from", 0)),
+        looks=checkpoint_steps(options.eval_every, extent.end, extent.last),
         **{name: getattr(options, name) for name in ("log_every", "state_every", "state_minutes")},
         **{name: getattr(options, name) for name in ("channels_last", "compile", "accumulate")},
         log_level=config.log.level,

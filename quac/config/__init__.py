@@ -101,8 +101,7 @@ class Config(Section):
     @property
     def steps(self):
         """Steps whose checkpoints are saved and scored, ascending."""
-        first, last = self.run.save_from, self.run.total_iters
-        return [step for step in every(self.run.save_every, last) if step >= first or step == last]
+        return checkpoint_steps(self.run.save_every, self.run.total_iters, first=self.run.save_from)
 
     def reference_split(self, split):
         """Name of the split whose images give the styles of kind `reference` for the queries of `split`."""
@@ -112,9 +111,10 @@ class Config(Section):
         return next(name for name, section in self.splits.items() if folder in (None, section.source))
 
 
-def every(steps, end, last=True):
-    """Every so many steps up to `end`, ascending; with `last`, `end` itself too."""
-    return sorted({*range(steps, end + 1, steps), *([end] if last else [])})
+def checkpoint_steps(save_every, end, last=True, first=0):
+    """Every `save_every` steps from `first` to `end`, ascending; and `end` itself where it is the training's `last`."""
+    steps = range(save_every, end + 1, save_every)
+    return sorted({*(step for step in steps if step >= first), *([end] if last else [])})
 
 
 def known_keys(section=Config, prefix=""):

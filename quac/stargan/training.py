@@ -237,7 +237,7 @@ def train(settings, store, folder, plan, device, tracker, record, judge=None, ev
                 )
                 pace.go_on()
             jobs = []
-            if save_due:
+            if step in missing:  # others are published, and on a GPU this one would not be the same to the last bit
                 jobs.append(partial(folder.save_checkpoint, step, trainer.checkpoint()))
             if state_due:
                 jobs += [partial(folder.save_state, trainer.state()), partial(folder.save_session, record())]
