@@ -6,6 +6,11 @@ class QuacError(Exception):
     """
 
 
+def lines_of(error):
+    """What an error says, as lines: at least one, which is its kind where it says nothing."""
+    return str(error).strip().splitlines() or [type(error).__name__]
+
+
 def listing(items, limit=10):
     """Lines of at most `limit` items (None: all), indented, and how many more there are."""
     lines = [f"  {item}" for item in items[:limit]]

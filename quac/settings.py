@@ -139,10 +139,8 @@ def _train(config, _):
 
 def _schedule(config, end):
     """How far a segment is trained, and which of its steps are saved. (Not what is trained: that is `train`.)"""
-    total = config.run.total_iters
-    return {"end": min(int(end), total), "save_every": config.run.save_every, "last": total <= int(end)} | _first(
-        config
-    )
+    run, total = config.run, config.run.total_iters
+    return {"end": min(int(end), total), "save_every": run.save_every, "last": total <= int(end), **_save_from(config)}
 
 
 def _conversion(config, split):
@@ -203,10 +201,10 @@ def _further_judges(config):
 def _select(config, _):
     chosen = config.selection.model_dump(include={"metric", "kind", "rule"})
     saved = {"save_every": config.run.save_every, "total_iters": config.run.total_iters}
-    return {**saved, "selection": chosen} | _first(config)
+    return {**saved, "selection": chosen, **_save_from(config)}
 
 
-def _first(config):
+def _save_from(config):
     """(Only where it is set, so that keys are what they were before there was such a setting.)"""
     return {"save_from": config.run.save_from} if config.run.save_from else {}
 

@@ -1,5 +1,6 @@
 """Builders that several tests use: tiny images, tiny networks, and runs of the workflow on them."""
 
+import copy
 import io
 import json
 import os
@@ -25,6 +26,7 @@ from quac.settings import as_dict, stage_settings
 from quac.stargan.checkpoints import write_checkpoint
 from quac.stargan.description import description_of
 from quac.stargan.networks import AVERAGED, build_networks
+from quac.stargan.step import TrainingStep, build_optimizers
 from quac.tables import read_table, write_table
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +49,19 @@ def random_batch(seed):
     images = [torch.rand(4, 1, 32, 32) * 2 - 1 for _ in range(3)]
     y_org, y_trg = torch.randint(3, (2, 4))
     return TrainingBatch(images[0], y_org, images[1], images[2], y_trg, torch.randn(4, 4), torch.randn(4, 4))
+
+
+def training_step(
+    loss=None, solver=None, lr=1e-3, layout=torch.contiguous_format, device="cpu", freeze=False, **options
+):
+    """A TrainingStep of small networks of three classes, untrained; `freeze`: lower blocks of the discriminator."""
+    config = tiny_config(loss=loss or {}, solver={"lr": lr, "f_lr": lr, **(solver or {})})
+    torch.manual_seed(0)
+    networks = build_networks(config.model, 3).to(device, memory_format=layout)
+    optimizers = build_optimizers(networks, config.solver, config.loss.r1_every)
+    if freeze:
+        options["frozen"] = list(networks["discriminator"].main[:2].parameters())
+    return TrainingStep(networks, copy.deepcopy(networks), optimizers, config.loss, config.solver, **options)
 
 
 def write_images(folder, counts, seed=0, size=32):

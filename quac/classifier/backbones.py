@@ -8,7 +8,7 @@ from torch import nn
 from torchvision.models import get_model
 
 from quac.console import log
-from quac.errors import QuacError
+from quac.errors import QuacError, lines_of
 
 
 class SmallClassifier(nn.Sequential):
@@ -88,7 +88,7 @@ def _read(backbone, path):
             warnings.simplefilter("ignore")  # of TorchScript, which is an error right after
             found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = lines_of(error)[0]
         raise QuacError(f"classifier.weights: {path} cannot be read as a state_dict ({reason}); {_REMEDY}") from None
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise QuacError(f"classifier.weights: {path} holds no state_dict of {backbone}; {_REMEDY}")

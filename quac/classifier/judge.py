@@ -6,7 +6,7 @@ import torch
 
 from quac.classifier.loading import load_classifier
 from quac.data.batches import to_square
-from quac.errors import QuacError
+from quac.errors import QuacError, lines_of
 
 LARGEST = 1e4  # logit
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as Pillow turns colour into grey
@@ -101,7 +101,7 @@ class Judge:
             except torch.OutOfMemoryError:
                 raise
             except Exception as error:  # of the module itself, of TorchScript, of the guards of exported programs
-                refused.append((str(error).strip().splitlines() or [type(error).__name__])[-1])
+                refused.append(lines_of(error)[-1])
         else:
             raise QuacError(
                 f"{self.path}: does not accept images of {model.input_dim} x {size} x {size} ({refused[0]}), nor of "

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch.export.passes import move_to_device_pass
 
-from quac.errors import QuacError
+from quac.errors import QuacError, lines_of
 
 
 def load_classifier(path, device):
@@ -41,7 +41,7 @@ def load_classifier(path, device):
                 f"{path}: was exported on a GPU, and there is none here; export it with the model on the CPU "
                 "(model.cpu()), then it can be read anywhere"
             ) from None
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = lines_of(error)[0]
         raise QuacError(
             f"{path}: cannot be loaded as TorchScript or as an exported program ({reason}); save it with "
             "torch.jit.script(model).save(...) or torch.export.save(...), see docs/classifier.md"

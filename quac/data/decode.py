@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from quac.errors import QuacError
+from quac.errors import QuacError, lines_of
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit is one for all programs; ours is data.max_pixels
 
@@ -66,7 +66,7 @@ def decode(path, page=None, max_pixels=None):
     except MemoryError:
         raise ImageError("does not fit into memory; resize it, or lower data.max_pixels") from None
     except Exception as error:  # whatever a decoder trips over, it is the file's fault
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = lines_of(error)[0]
         raise ImageError(f"cannot be decoded ({reason}); replace or remove it") from None
 
 

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 
 from quac.console import log
+from quac.errors import lines_of
 from quac.stargan.compiled import TOLERANCE
 from quac.stargan.gradients import difference
 
@@ -60,58 +61,58 @@ class CapturedUpdate:
     where the gradients are others, or nothing can be captured, the log says so, and all goes on without.
     """
 
-    def __init__(self, train_step, precision, graphs=None):
+    def __init__(self, train_step, precision, capturing=None):
         self.train_step, self.tolerance = train_step, TOLERANCE[precision]
-        self.graphs = graphs or CudaGraphs()
-        self.captured, self.proven, self.met, self.works = {}, set(), Counter(), True
-        self.as_it_is = partial(self.graphs.run, train_step.update)
+        self.capturing = capturing or CudaGraphs()
+        self.graphs, self.proven, self.met, self.works = {}, set(), Counter(), True
+        self.as_it_is = partial(self.capturing.run, train_step.update)
 
     def __call__(self, batch, weights):
         terms = tuple(weights)
         self.met[terms] += 1
-        if self.works and terms not in self.captured and self.met[terms] > WARM_UP:
+        if self.works and terms not in self.graphs and self.met[terms] > WARM_UP:
             self._capture(terms, batch, weights)
-        if terms in self.captured:
-            return self.captured[terms](batch, weights)
+        if terms in self.graphs:
+            return self.graphs[terms](batch, weights)
         self.release()
         return self.as_it_is(batch, weights)
 
     def release(self):
         """Let go of all graphs: their memory is that of a step, which one that runs as it is needs once more."""
-        self.captured.clear()
-        self.graphs.forget()
+        self.graphs.clear()
+        self.capturing.forget()
 
     def _capture(self, terms, batch, weights):
         """Capture a set, if that works. No weight is changed."""
         try:
             if terms in self.proven:
-                self.captured[terms] = self._captured(batch, weights)
+                self.graphs[terms] = self._graph(batch, weights)
                 return
             self.release()
             expected = self._gradients(self.as_it_is, batch, weights)
-            captured = self._captured(batch, weights)
-            worst = difference(self._gradients(captured, batch, weights), expected)
+            graph = self._graph(batch, weights)
+            worst = difference(self._gradients(graph, batch, weights), expected)
             reason = f"the gradients differ by {worst:.2g} of their norm"
             self.works = worst <= self.tolerance  # (NaN is not)
         except Exception as error:  # whatever a driver, a library or a classifier may raise
             log.debug("capturing", exc_info=error)
             cause = error.__context__ or error  # ending a capture that failed fails, too
-            reason = " ".join(str(cause).strip().splitlines()[:2]) or type(cause).__name__
+            reason = " ".join(lines_of(cause)[:2])
             self.works = False
         if self.works:
             log.info("a step is captured as a CUDA graph; %s", reason)
-            self.captured[terms] = captured
+            self.graphs[terms] = graph
             self.proven.add(terms)
         else:
             log.warning("capturing a step as a CUDA graph does not work here (%s); training goes on without", reason)
             self.release()
 
-    def _captured(self, batch, weights):
+    def _graph(self, batch, weights):
         groups = [group for optimizer in self.train_step.optimizers.values() for group in optimizer.param_groups]
         try:
             for group in groups:  # says only that one knows: the fused Adam counts its steps on the device anyway
                 group["capturable"] = True
-            return Captured(self.graphs, self.train_step.update, batch, weights)
+            return Graph(self.capturing, self.train_step.update, batch, weights)
         finally:
             for group in groups:
                 group["capturable"] = False
@@ -137,15 +138,15 @@ class CapturedUpdate:
             torch._foreach_copy_(held, before)
 
 
-class Captured:
-    """A graph, and the tensors that it reads and writes."""
+class Graph:
+    """A captured update, and the tensors that it reads and writes."""
 
-    def __init__(self, graphs, update, batch, weights):
+    def __init__(self, capturing, update, batch, weights):
         # Not the values of a batch: a tensor that is forgotten below would be noticed.
         parts = vars(batch).items()
         self.batch = type(batch)(**{name: None if part is None else torch.zeros_like(part) for name, part in parts})
         self.weights = {name: torch.zeros_like(value) for name, value in weights.items()}
-        self.replay, self.metrics = graphs.capture(update, self.batch, self.weights)
+        self.replay, self.metrics = capturing.capture(update, self.batch, self.weights)
 
     def __call__(self, batch, weights):
         for mine, given in ((vars(self.batch), vars(batch)), (self.weights, weights)):

@@ -14,7 +14,7 @@ import zipfile
 import torch
 
 from quac.console import log
-from quac.errors import QuacError
+from quac.errors import QuacError, lines_of
 from quac.files import digest_of_file, read_json, whole, write_json, write_text
 from quac.stargan.description import KEY, read_description, require_same
 from quac.stargan.networks import AVERAGED, build_networks
@@ -189,8 +189,7 @@ def _networks(content, model, num_domains, device):
 def _reason(error):
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    said = str(error).strip().splitlines() or [type(error).__name__]
-    return said[0].split(". In PyTorch")[0]  # what follows is advice to load any file, whatever it would run
+    return lines_of(error)[0].split(". In PyTorch")[0]  # what follows is advice to load any file, whatever it would run
 
 
 def _save(path, value):

@@ -5,6 +5,7 @@ from functools import partial
 import torch
 
 from quac.console import log
+from quac.errors import lines_of
 from quac.stargan.gradients import difference, gradients_of
 from quac.stargan.step import discriminate, passes_of
 
@@ -29,7 +30,7 @@ def compile_step(train_step, batch, step, precision, backend="inductor"):
         raise
     except Exception as error:  # whatever a compiler, a driver or a missing header may raise
         log.debug("compiling", exc_info=error)
-        reason = " ".join(str(error).strip().splitlines()[:2]) or type(error).__name__
+        reason = " ".join(lines_of(error)[:2])
         log.warning("compiling does not work here (%s); training goes on without", reason)
         return
     if not worst <= TOLERANCE[precision]:  # (NaN is not)

@@ -7,6 +7,7 @@ from pathlib import Path
 import wandb
 
 from quac.console import log
+from quac.errors import lines_of
 from quac.files import read_json, write_json
 
 # Seconds after which a server counts as unreachable: when a run begins, and when its last rows are uploaded.
@@ -87,7 +88,7 @@ class WandbRun:
                     raise ValueError("not logged in: `wandb login`")
                 self._begin("online")
             except Exception as error:
-                said = (str(error).strip() or type(error).__name__).splitlines()[0]
+                said = lines_of(error)[0]
                 log.warning(
                     "wandb cannot be reached, tracking offline, for `wandb sync`, until the next start: %s", said
                 )

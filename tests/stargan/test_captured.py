@@ -5,7 +5,7 @@ import logging
 
 import pytest
 import torch
-from builders import judging, random_batch, save_classifier, tiny_config
+from builders import judging, random_batch, save_classifier, tiny_config, training_step
 from operations import OperationGraphs
 from torch import nn
 
@@ -13,8 +13,6 @@ from quac.classifier.judge import Judge
 from quac.device import computing_in
 from quac.stargan.captured import WARM_UP, CapturedUpdate, CudaGraphs
 from quac.stargan.compiled import compile_step
-from quac.stargan.networks import build_networks
-from quac.stargan.step import TrainingStep, build_optimizers
 
 FORMS = {
     "paper": {},
@@ -29,17 +27,10 @@ FORMS = {
 }
 
 
-def training_step(loss=None, solver=None, freeze=False, device="cpu", layout=torch.channels_last, **options):
+def step_on(device="cpu", **options):
     # On a GPU small, since rounding decides which way Adam goes where a gradient is nearly zero.
     lr = 1e-3 if str(device) == "cpu" else 1e-4
-    config = tiny_config(loss=loss or {}, solver={"lr": lr, "f_lr": lr, **(solver or {})})
-    torch.manual_seed(0)
-    networks = build_networks(config.model, 3).to(device, memory_format=layout)
-    averages = copy.deepcopy(networks)
-    optimizers = build_optimizers(networks, config.solver, config.loss.r1_every)
-    if freeze:
-        options["frozen"] = list(networks["discriminator"].main[:2].parameters())
-    return TrainingStep(networks, averages, optimizers, config.loss, config.solver, **options)
+    return training_step(lr=lr, layout=torch.channels_last, device=device, **options)
 
 
 def weights_of(step):
@@ -56,7 +47,7 @@ def train(step, steps, device="cpu"):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_captured_step_is_the_step_bit_for_bit(form, caplog):
-    plain, captured = (training_step(**FORMS[form]) for _ in range(2))
+    plain, captured = (step_on(**FORMS[form]) for _ in range(2))
     captured.captured = CapturedUpdate(captured, "fp32", OperationGraphs())
     with caplog.at_level(logging.INFO):
         assert train(captured, 12) == train(plain, 12)
@@ -65,8 +56,8 @@ def test_a_captured_step_is_the_step_bit_for_bit(form, caplog):
         torch.testing.assert_close(captured.optimizers[name].state_dict(), optimizer.state_dict(), rtol=0, atol=0)
     sets = 2 if form in ("lazy penalty", "terms that begin") else 1
     assert caplog.text.count("captured as a CUDA graph; the gradients differ by 0 of") == sets
-    assert captured.captured.graphs.ran == sets * (WARM_UP + 1)  # all other steps came from graphs
-    assert len(captured.captured.captured) == (2 if form == "lazy penalty" else 1)  # of others the memory is free
+    assert captured.captured.capturing.ran == sets * (WARM_UP + 1)  # all other steps came from graphs
+    assert len(captured.captured.graphs) == (2 if form == "lazy penalty" else 1)  # of others the memory is free
 
 
 def judge_of(folder, device="cpu"):
@@ -81,7 +72,7 @@ def judge_of(folder, device="cpu"):
 
 def test_a_step_with_a_classifier_can_be_captured(tmp_path, caplog):
     options = {"judge": judge_of(tmp_path), "loss": {"lambda_cls": 1.0}}
-    plain, captured = training_step(**options), training_step(**options)
+    plain, captured = step_on(**options), step_on(**options)
     captured.captured = CapturedUpdate(captured, "fp32", OperationGraphs())
     with caplog.at_level(logging.INFO):
         assert train(captured, 8) == train(plain, 8)
@@ -124,7 +115,7 @@ def asking_judge(images):
     ],
 )
 def test_what_cannot_be_captured_or_not_truly_is_left_alone_and_said(graphs, options, said, caplog):
-    plain, captured = training_step(**options), training_step(**options)
+    plain, captured = step_on(**options), step_on(**options)
     captured.captured = CapturedUpdate(captured, "fp32", graphs())
     with caplog.at_level(logging.WARNING):
         assert train(captured, 8) == train(plain, 8)
@@ -136,7 +127,7 @@ def test_what_cannot_be_captured_or_not_truly_is_left_alone_and_said(graphs, opt
 
 def test_a_state_that_was_saved_goes_on_the_same(caplog):
     """Optimisers that are loaded hold other tensors, before anything is captured."""
-    plain, captured = training_step(), training_step()
+    plain, captured = step_on(), step_on()
     train(plain, 3)
     captured.networks.load_state_dict(plain.networks.state_dict())
     captured.averages.load_state_dict(plain.averages.state_dict())
@@ -162,7 +153,7 @@ def test_a_state_that_was_saved_goes_on_the_same(caplog):
 def test_a_step_captured_on_a_gpu_is_the_step(form, precision, compiled, caplog):
     device, tolerance = torch.device("cuda"), {"fp32": 1e-2, "bf16": 0.2}[precision]
     options = {"device": device, "autocast": computing_in(precision, device), **FORMS[form]}
-    plain, captured = training_step(**options), training_step(**options)
+    plain, captured = step_on(**options), step_on(**options)
     with caplog.at_level(logging.INFO):
         if compiled:
             torch._dynamo.reset()
@@ -179,7 +170,7 @@ def test_a_step_captured_on_a_gpu_is_the_step(form, precision, compiled, caplog)
 @pytest.mark.gpu
 def test_a_step_with_a_classifier_is_captured_on_a_gpu(tmp_path, caplog):
     judge = judge_of(tmp_path, "cuda")
-    step = training_step(judge=judge, loss={"lambda_cls": 1.0}, device=torch.device("cuda"))
+    step = step_on(judge=judge, loss={"lambda_cls": 1.0}, device=torch.device("cuda"))
     step.captured = CapturedUpdate(step, "fp32")
     with caplog.at_level(logging.INFO):
         train(step, 8, "cuda")
@@ -189,7 +180,7 @@ def test_a_step_with_a_classifier_is_captured_on_a_gpu(tmp_path, caplog):
 @pytest.mark.gpu
 def test_a_gpu_goes_on_after_a_capture_that_fails(caplog):
     device = torch.device("cuda")
-    step = training_step(device=device)
+    step = step_on(device)
     update = step.update
 
     def asking(batch, weights):
@@ -201,6 +192,4 @@ def test_a_gpu_goes_on_after_a_capture_that_fails(caplog):
     step.captured = CapturedUpdate(step, "fp32", CudaGraphs())
     terms = train(step, 8, device)
     assert caplog.text.count("goes on without") == 1
-    assert terms == [
-        pytest.approx(of_step, rel=1e-2, abs=1e-2) for of_step in train(training_step(device=device), 8, device)
-    ]
+    assert terms == [pytest.approx(of_step, rel=1e-2, abs=1e-2) for of_step in train(step_on(device), 8, device)]

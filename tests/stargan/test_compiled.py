@@ -6,21 +6,14 @@ import math
 
 import pytest
 import torch
-from builders import random_batch, tiny_config
+from builders import random_batch, training_step
 
 from quac.stargan.compiled import compile_step
 from quac.stargan.gradients import difference
-from quac.stargan.networks import NETWORKS, build_networks
-from quac.stargan.step import TrainingStep, build_optimizers, passes_of
+from quac.stargan.networks import NETWORKS
+from quac.stargan.step import passes_of
 
-
-def training_step(loss=None, **solver):
-    config = tiny_config(loss=loss or {"lambda_ds": 1.0, "lambda_id": 1.0}, solver={"lr": 1e-3, "f_lr": 1e-3, **solver})
-    torch.manual_seed(0)
-    networks = build_networks(config.model, 3)
-    averages = copy.deepcopy(networks)
-    optimizers = build_optimizers(networks, config.solver)
-    return TrainingStep(networks, averages, optimizers, config.loss, config.solver)
+LOSS = {"lambda_ds": 1.0, "lambda_id": 1.0}
 
 
 def weights_of(step):
@@ -39,7 +32,9 @@ def wrong(graph, inputs):
 BEGINS = {"lambda_cyc": 0.0, "ramps": {"cyc": {"start_step": 0, "end_step": 1, "end": 3.0}}}
 
 
-@pytest.mark.parametrize("options", [{}, {"schedule": "merged"}, {"loss": BEGINS}])
+@pytest.mark.parametrize(
+    "options", [{"loss": LOSS}, {"loss": LOSS, "solver": {"schedule": "merged"}}, {"loss": BEGINS}]
+)
 def test_a_compiled_step_is_the_step_but_for_rounding(options):
     torch._dynamo.reset()
     plain, compiled = training_step(**options), training_step(**options)
@@ -92,7 +87,7 @@ def test_the_largest_difference_counts_and_nan_is_the_largest(bad):
 @pytest.mark.parametrize(("backend", "said"), [(broken, "no compiler"), (wrong, "the gradients differ by")])
 def test_what_does_not_compile_or_not_truly_is_left_alone_and_said(backend, said, caplog):
     torch._dynamo.reset()
-    step = training_step()
+    step = training_step(LOSS)
     with caplog.at_level(logging.WARNING):
         compile_step(step, random_batch(0), 0, "fp32", backend=backend)
     assert said in caplog.text
