@@ -40,7 +40,7 @@ bench-report: .venv/installed
 	$(BIN)/python benchmarks/report.py
 
 docs: .venv/installed
-	$(BIN)/python -m quac.reference > config/README.md
+	$(BIN)/python -m quac.config.docs > config/README.md
 	$(BIN)/snakemake --rulegraph | tred | dot -Tsvg > docs/rules.svg
 
 .venv/installed: pyproject.toml

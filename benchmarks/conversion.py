@@ -21,20 +21,20 @@ import torch
 from measure import interleaved, machine, table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from builders import judging, make_store, ours, save_classifier, write_images
+from helpers.builders import judging, make_store, ours, save_classifier, write_images
 
 from quac.classifier.backbones import SmallClassifier
 from quac.classifier.judge import Judge
 from quac.config.training import Model
-from quac.conversion.convert import convert
+from quac.conversion.engine import convert
 from quac.conversion.files import convert_files
 from quac.conversion.network import ConversionNetwork
 from quac.conversion.places import list_places, results_of
 from quac.conversion.query import read_query
-from quac.conversion.styles import generator_of_try, open_styles
 from quac.data.batches import load
-from quac.device import choose_device
-from quac.stargan.networks import build_networks
+from quac.models.starganv2.networks import build_networks
+from quac.models.starganv2.styles import generator_of_try, open_styles
+from quac.system.device import choose_device
 
 NARROW = {"conv_dim": 16, "max_conv_dim": 64, "hidden_dim": 128, "style_dim": 32}
 WIDTHS = {*NARROW, "latent_dim"}

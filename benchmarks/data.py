@@ -36,7 +36,7 @@ from quac.data.index import build_index
 from quac.data.near import near_pairs
 from quac.data.sources import list_source
 from quac.data.store import Store, build_store
-from quac.tables import read_table, write_table
+from quac.system.tables import read_table, write_table
 
 ROOT = Path(__file__).parent.parent
 READING = Data()

@@ -23,16 +23,16 @@ from data import texture
 from PIL import Image
 
 from quac.config.data import Data
-from quac.conversion.distances import add_distances
-from quac.conversion.images import grid_path, output_path
-from quac.conversion.scores import average, score
-from quac.conversion.style_grids import STYLES, few_queries
+from quac.config.resolve import resolve
+from quac.conversion.image_folder import grid_path, output_path
 from quac.data.index import build_index
 from quac.data.sources import list_source
 from quac.data.store import Store, build_store
-from quac.files import digest_of, write_json, write_text
-from quac.resolve import resolve
-from quac.tables import read_table, write_table
+from quac.evaluation.distances import add_distances
+from quac.evaluation.scores import average, score
+from quac.evaluation.style_grids import STYLES, few_queries
+from quac.system.files import digest_of, write_json, write_text
+from quac.system.tables import read_table, write_table
 
 CLASSES, QUERIES, TRIES, SIZE, PICTURES = [f"class {n:02d}" for n in range(20)], 200, 10, 128, 40
 KINDS, STEPS = ("latent", "reference"), range(1000, 21000, 1000)

@@ -23,17 +23,17 @@ from measure import machine, table
 
 from quac.classifier.fit import fit_classifier, save_torchscript
 from quac.classifier.judge import Judge
+from quac.config.resolve import resolve
 from quac.config.training import Solver
-from quac.conversion.convert import convert
-from quac.conversion.scores import score
-from quac.conversion.styles import open_styles
+from quac.conversion.engine import convert
 from quac.data.demo import write_demo
 from quac.data.index import build_index
 from quac.data.sources import list_source
 from quac.data.store import Store, build_store
-from quac.resolve import resolve
-from quac.stargan.training import Trainer
-from quac.tables import write_table
+from quac.evaluation.scores import score
+from quac.models.starganv2.styles import open_styles
+from quac.system.tables import write_table
+from quac.training.loop import Trainer
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parent.parent / "config"

@@ -24,18 +24,18 @@ import torch
 from measure import interleaved, machine, table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from literal import LiteralStep
+from helpers.literal_step import LiteralStep
 
 from quac.config.training import Loss, Model, Solver
 from quac.data.batches import TrainingBatch
-from quac.device import computing_in, precision_of
-from quac.stargan.captured import WARM_UP, CapturedUpdate
-from quac.stargan.checkpoints import StateFolder, host_copy
-from quac.stargan.compiled import compile_step
-from quac.stargan.networks import build_networks
-from quac.stargan.step import TrainingStep, build_optimizers, passes_of
-from quac.stargan.summary import FlopCounter
-from quac.stargan.writer import Writer
+from quac.models.starganv2.checkpoint import StateFolder, host_copy
+from quac.models.starganv2.networks import build_networks
+from quac.models.starganv2.step import TrainingStep, build_optimizers, passes_of
+from quac.system.device import computing_in, precision_of
+from quac.training.background_writer import Writer
+from quac.training.compile import compile_step
+from quac.training.cuda_graphs import WARM_UP, CapturedUpdate
+from quac.training.sizes import FlopCounter
 
 NARROW = {"conv_dim": 16, "max_conv_dim": 64, "hidden_dim": 128, "style_dim": 32}
 BATCHES = {32: 16, 64: 4, 128: 8, 256: 8}  # {pixels of a side: images of a step}

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from builders import Workflow
+from helpers.builders import Workflow
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from quac.data.batches import batches_of, load
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 BINS = 15
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torchvision.models import get_model
 
-from quac.console import log
-from quac.errors import QuacError, lines_of
+from quac.system.console import log
+from quac.system.errors import QuacError, lines_of
 
 
 class SmallClassifier(nn.Sequential):

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 
 from quac.classifier.backbones import build_backbone
-from quac.console import progress
 from quac.data.augment import DRAWS, augment
 from quac.data.batches import batches_of, load, to_square
-from quac.errors import QuacError
-from quac.files import whole
+from quac.system.console import progress
+from quac.system.errors import QuacError
+from quac.system.files import whole
 
 RISE = 0.3  # share of the epochs in which the learning rate rises
 

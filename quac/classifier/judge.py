@@ -6,7 +6,7 @@ import torch
 
 from quac.classifier.loading import load_classifier
 from quac.data.batches import to_square
-from quac.errors import QuacError, lines_of
+from quac.system.errors import QuacError, lines_of
 
 LARGEST = 1e4  # logit
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as Pillow turns colour into grey

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch.export.passes import move_to_device_pass
 
-from quac.errors import QuacError, lines_of
+from quac.system.errors import QuacError, lines_of
 
 
 def load_classifier(path, device):

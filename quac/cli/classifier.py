@@ -17,10 +17,10 @@ from quac.cli.command import (
     Threads,
     stage,
 )
-from quac.console import log
-from quac.files import digest_of_file, write_json
-from quac.provenance import Provenance
-from quac.settings import read_settings
+from quac.config.stages import read_settings
+from quac.system.console import log
+from quac.system.files import digest_of_file, write_json
+from quac.system.provenance import Provenance
 
 
 @stage
@@ -40,7 +40,7 @@ def fit_classifier(
     """Train a classifier on the training split, and write its best epoch on validation as TorchScript."""
     from quac.classifier.fit import fit_classifier, save_torchscript
     from quac.data.store import Store
-    from quac.device import choose_device
+    from quac.system.device import choose_device
 
     provenance, settings = Provenance("fit_classifier", key), read_settings(key)
     where = choose_device(device, threads, training=True)
@@ -78,11 +78,11 @@ def check_classifier(
     import pandas as pd
 
     from quac.classifier.accuracy import accuracy_report, judge_store
+    from quac.classifier.diagnosis import require_accuracy
     from quac.classifier.judge import Judge, open_judges
-    from quac.classifier.suspects import require_accuracy
     from quac.data.store import Store
-    from quac.device import choose_device
-    from quac.tables import read_table, write_table
+    from quac.system.device import choose_device
+    from quac.system.tables import read_table, write_table
 
     provenance, settings = Provenance("check_classifier", key), read_settings(key)
     where = choose_device(device, threads)

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from quac.console import log, start_log
-from quac.errors import QuacError
+from quac.system.console import log, start_log
+from quac.system.errors import QuacError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 

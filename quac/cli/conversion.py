@@ -7,9 +7,9 @@ import typer
 
 from quac.cli.command import ClassifierFile, Device, FurtherJudges, IndexFile, Key, Log, Out, StoreFile, Threads, stage
 from quac.config.evaluation import KINDS
-from quac.files import digest_of_file, read_json, write_json
-from quac.provenance import Provenance
-from quac.settings import read_settings
+from quac.config.stages import read_settings
+from quac.system.files import digest_of_file, read_json, write_json
+from quac.system.provenance import Provenance
 
 
 @stage
@@ -36,16 +36,16 @@ def convert_split(
     from contextlib import nullcontext
 
     from quac.classifier.judge import Judge, open_judges
-    from quac.conversion.convert import convert
-    from quac.conversion.details import Details
-    from quac.conversion.images import BestImages
-    from quac.conversion.styles import open_styles
+    from quac.conversion.engine import convert
+    from quac.conversion.image_folder import BestImages
     from quac.data.masks import masks_of_stage
     from quac.data.store import Store
-    from quac.device import choose_device
-    from quac.stargan.checkpoints import load_checkpoint
-    from quac.stargan.publish import step_of
-    from quac.tables import read_table, write_table
+    from quac.evaluation.tries import Details
+    from quac.models.starganv2.checkpoint import load_checkpoint
+    from quac.models.starganv2.styles import open_styles
+    from quac.system.device import choose_device
+    from quac.system.tables import read_table, write_table
+    from quac.training.publish import step_of
 
     provenance, settings = Provenance("convert", key), read_settings(key)
     checkpoint, where = checkpoint or Path(read_json(selected)["checkpoint"]), choose_device(device, threads)
@@ -94,16 +94,16 @@ def show_styles(
 ):
     """Convert a few queries of a split by a few styles of each class, the same for all of them."""
     from quac.classifier.judge import Judge
-    from quac.conversion.images import grid_path
-    from quac.conversion.style_grids import make_grids
-    from quac.conversion.styles import open_styles
+    from quac.conversion.image_folder import grid_path
     from quac.data.images import write_png
     from quac.data.masks import masks_of_stage
     from quac.data.store import Store
-    from quac.device import choose_device
-    from quac.stargan.checkpoints import load_checkpoint
-    from quac.stargan.publish import step_of
-    from quac.tables import read_table
+    from quac.evaluation.style_grids import make_grids
+    from quac.models.starganv2.checkpoint import load_checkpoint
+    from quac.models.starganv2.styles import open_styles
+    from quac.system.device import choose_device
+    from quac.system.tables import read_table
+    from quac.training.publish import step_of
 
     provenance, settings = Provenance("show_styles", key), read_settings(key)
     checkpoint, where = Path(read_json(selected)["checkpoint"]), choose_device(device, threads)
@@ -139,8 +139,8 @@ def gather(
     log_file: Log = None,
 ):
     """Put the shards of a conversion together."""
-    from quac.conversion.shards import gather_images, gather_tables
-    from quac.tables import read_table, write_table
+    from quac.evaluation.gather import gather_images, gather_tables
+    from quac.system.tables import read_table, write_table
 
     table = gather_tables({path: read_table(path) for path in part})
     if images:

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from quac.cli.command import IndexFile, Key, Log, Out, Threads, stage
-from quac.console import log
-from quac.errors import QuacError
-from quac.errors import listing as lines
-from quac.files import write_json
-from quac.provenance import Provenance
-from quac.settings import as_dict, read_settings
+from quac.config.stages import as_dict, read_settings
+from quac.system.console import log
+from quac.system.errors import QuacError
+from quac.system.errors import listing as lines
+from quac.system.files import write_json
+from quac.system.provenance import Provenance
 
 
 @stage
@@ -95,7 +95,7 @@ def index(key: Key, out: Out, threads: Threads = None, log_file: Log = None):
     """List the images of a split, with their sizes and digests."""
     from quac.data.index import build_index
     from quac.data.sources import list_source
-    from quac.tables import write_table
+    from quac.system.tables import write_table
 
     provenance, settings = Provenance("index", key), read_settings(key)
     listing = list_source(as_dict(settings.source), settings.split, settings.layout, settings.classes)
@@ -114,7 +114,7 @@ def check_splits(
     """Check that the data is fit for training; list every finding."""
     from quac.data.checks import check_splits, summary
     from quac.data.findings import describe
-    from quac.tables import read_table
+    from quac.system.tables import read_table
 
     provenance, settings = Provenance("check_splits", key), read_settings(key)
     tables = [read_table(path) for path in index]
@@ -134,7 +134,7 @@ def check_splits(
 def store(key: Key, index: IndexFile, out: Out, threads: Threads = None, log_file: Log = None):
     """Decode and resize the images of a split, once."""
     from quac.data.store import build_store
-    from quac.tables import read_table
+    from quac.system.tables import read_table
 
     settings = read_settings(key)
     build_store(out, read_table(index), settings, threads or 1)

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from quac.cli.command import Device, IndexFile, Key, Log, Out, StoreFile, Threads, stage
-from quac.console import log
-from quac.files import read_json, write_json, write_text
-from quac.provenance import Provenance
-from quac.settings import as_dict, read_settings
+from quac.config.stages import as_dict, read_settings
+from quac.system.console import log
+from quac.system.files import read_json, write_json, write_text
+from quac.system.provenance import Provenance
 
 
 @stage
@@ -37,16 +37,16 @@ def train(
     """Train the conversion network, going on from its last state if there is one."""
     from quac.classifier.judge import Judge
     from quac.config import Config, checkpoint_steps
-    from quac.conversion.probe import Probe
     from quac.data.store import Store
-    from quac.device import choose_device
-    from quac.stargan.checkpoints import StateFolder
-    from quac.stargan.clean import CURRENT, training_id
-    from quac.stargan.history import History
-    from quac.stargan.lock import only_trainer
-    from quac.stargan.tracking import id_of, open_tracker
-    from quac.stargan.training import train
-    from quac.tables import read_table
+    from quac.evaluation.in_training import Probe
+    from quac.models.starganv2.checkpoint import StateFolder
+    from quac.system.device import choose_device
+    from quac.system.lock import only_trainer
+    from quac.system.tables import read_table
+    from quac.training.history import History
+    from quac.training.loop import train
+    from quac.training.stale_states import CURRENT, training_id
+    from quac.training.tracking.base import id_of, open_tracker
 
     provenance, settings, extent = Provenance("train", key, schedule), read_settings(key), read_settings(schedule)
     options, images = SimpleNamespace(**json.loads(runtime)), Store.open(store, index)
@@ -103,7 +103,7 @@ def publish(
     log_file: Log = None,
 ):
     """Link a checkpoint out of the training state to its place."""
-    from quac.stargan.publish import publish
+    from quac.training.publish import publish
 
     publish(marker, step, out)
 
@@ -115,7 +115,7 @@ def clean(
     log_file: Log = None,
 ):
     """List trainings of earlier settings or images that nothing uses any more, with their sizes."""
-    from quac.stargan.clean import unused
+    from quac.training.stale_states import unused
 
     found = unused(root)
     for folder in found:

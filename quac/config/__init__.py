@@ -1,6 +1,6 @@
 """The one schema of a run's settings: QuAC's keys, and ours, with their defaults.
 
-`quac.resolve.resolve` turns what a user wrote into a `Config` in which every
+`quac.config.resolve.resolve` turns what a user wrote into a `Config` in which every
 value is filled in. `config/README.md` is generated from the descriptions
 here. Nothing here imports torch: the Snakefile reads this at every start.
 """

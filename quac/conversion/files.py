@@ -10,12 +10,12 @@ from functools import partial
 import pandas as pd
 import torch
 
-from quac.console import log, progress
+from quac.conversion.masks import paste
 from quac.conversion.network import AT_A_TIME
-from quac.conversion.pasting import paste
 from quac.conversion.query import read_query
 from quac.data.parallel import in_threads
-from quac.errors import QuacError
+from quac.system.console import log, progress
+from quac.system.errors import QuacError
 
 COLUMNS = ["query", "digest", "target", "try", "style", "predicted", "p_target", "l1", "best", "file"]
 READERS, WRITERS = 4, 4  # threads

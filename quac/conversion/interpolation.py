@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from quac.errors import QuacError
-from quac.files import whole
+from quac.system.errors import QuacError
+from quac.system.files import whole
 
 MILLISECONDS = 80  # of a frame
 _ANIMATIONS = {".gif": ("GIF", {"disposal": 2}), ".webp": ("WEBP", {"lossless": True})}

@@ -2,11 +2,11 @@
 
 import torch
 
-from quac.conversion.styles import LatentStyles
 from quac.data.batches import to_pixels, to_square
-from quac.device import find_device, repeatable
-from quac.errors import QuacError
-from quac.stargan.checkpoints import open_checkpoint
+from quac.models.starganv2.checkpoint import open_checkpoint
+from quac.models.starganv2.styles import LatentStyles
+from quac.system.device import find_device, repeatable
+from quac.system.errors import QuacError
 
 AT_A_TIME = 16  # images, of the size of the training
 
@@ -95,7 +95,7 @@ class ConversionNetwork:
         return self.classes.index(name)
 
     def latent_styles(self, seed):
-        """Styles drawn at random, see `quac.conversion.styles.LatentStyles`."""
+        """Styles drawn at random, see `quac.models.starganv2.styles.LatentStyles`."""
         latent_dim = self.description.model.latent_dim
         return LatentStyles(self.mapping_network, self.classes, latent_dim, seed, self.device)
 

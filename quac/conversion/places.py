@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quac.data.folders import IMAGE_SUFFIXES, files_below, is_image
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 
 @dataclass(frozen=True)

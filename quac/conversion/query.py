@@ -11,7 +11,7 @@ from quac.data.encode import encode
 from quac.data.images import read_image, resize, to_8_bit, to_channels, to_depth, to_image
 from quac.data.masks import read_mask, soften
 from quac.data.preprocess import crop_of, for_conversion, middle, parts, scaled_size
-from quac.files import digest_of_file
+from quac.system.files import digest_of_file
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from quac.errors import QuacError, lines_of
+from quac.system.errors import QuacError, lines_of
 
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit is one for all programs; ours is data.max_pixels
 

@@ -8,8 +8,8 @@ import pandas as pd
 
 from quac.data.folders import tree_digest
 from quac.data.images import write_png
-from quac.errors import QuacError
-from quac.files import write_json
+from quac.system.errors import QuacError
+from quac.system.files import write_json
 
 DIGITS = (3, 5, 8)
 SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}

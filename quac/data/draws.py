@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 
 class ImageDraws:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from quac.data.decode import ImageError
 from quac.data.images import to_8_bit
-from quac.files import whole
+from quac.system.files import whole
 
 # Pillow's name and options of formats of 8 bits. (A PNG and a TIFF may be deeper.)
 _SHALLOW = {

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from quac.errors import listing
+from quac.system.errors import listing
 
 
 def finding(message, remedy, files=(), pairs=()):

@@ -6,8 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from quac.errors import QuacError
-from quac.files import digest_of_file, write_text
+from quac.system.errors import QuacError
+from quac.system.files import digest_of_file, write_text
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
 

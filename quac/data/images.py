@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from quac.data.decode import ImageError, decode
-from quac.files import whole
+from quac.system.files import whole
 
 
 def read_image(path, reading):

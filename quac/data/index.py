@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from quac.console import progress
 from quac.data.decode import ImageError
 from quac.data.images import read_image, to_8_bit, to_channels, to_image
 from quac.data.parallel import ordered
-from quac.files import digest_of
+from quac.system.console import progress
+from quac.system.files import digest_of
 
 BINS = 16
 THUMBNAIL = 16  # pixels, a side

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from quac.data.folders import IMAGE_SUFFIXES, is_image
-from quac.errors import QuacError, listing
+from quac.system.errors import QuacError, listing
 
 ENDINGS = {".csv", ".json", ".yaml", ".yml"}
 COLUMNS = ("path", "class", "split", "group", "mask")

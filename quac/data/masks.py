@@ -7,12 +7,12 @@ from functools import partial
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from quac.console import progress
 from quac.data.decode import ImageError, decode
 from quac.data.images import resize, to_channels
 from quac.data.parallel import in_threads
 from quac.data.preprocess import crop_of, middle, scaled_size
-from quac.errors import QuacError, listing
+from quac.system.console import progress
+from quac.system.errors import QuacError, listing
 
 READERS = 4  # threads
 

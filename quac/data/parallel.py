@@ -8,7 +8,7 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 

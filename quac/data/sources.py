@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from quac.data.folders import DigestCache, class_folders, files_below, files_in, is_image
 from quac.data.manifest import SPLIT_NAMES, is_manifest, read_manifest
-from quac.errors import QuacError, listing
-from quac.files import digest_of
+from quac.system.errors import QuacError, listing
+from quac.system.files import digest_of
 
 
 @dataclass(frozen=True)

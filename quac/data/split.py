@@ -13,8 +13,8 @@ import numpy as np
 
 from quac.data.near import ALIKE, likeness, near_pairs
 from quac.data.near import groups as components
-from quac.errors import QuacError, listing
-from quac.files import write_text
+from quac.system.errors import QuacError, listing
+from quac.system.files import write_text
 
 SPLITS = ("train", "validation", "test")
 ATTEMPTS = 30

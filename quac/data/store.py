@@ -13,14 +13,14 @@ from functools import partial
 
 import numpy as np
 
-from quac.console import progress
 from quac.data.decode import ImageError
 from quac.data.images import read_image, resize, to_channels, to_depth
 from quac.data.parallel import ordered
 from quac.data.preprocess import crop_of, middle, scaled_size, stored_size, too_small
-from quac.errors import QuacError, listing
-from quac.files import whole
-from quac.tables import read_table
+from quac.system.console import progress
+from quac.system.errors import QuacError, listing
+from quac.system.files import whole
+from quac.system.tables import read_table
 
 AT_A_TIME = 64  # images that a process takes
 

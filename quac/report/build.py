@@ -8,16 +8,16 @@ import yaml
 
 from quac.config import Config
 from quac.config.evaluation import KINDS
-from quac.conversion.images import grid_path
+from quac.conversion.image_folder import grid_path
 from quac.data.store import Store, spread
-from quac.files import read_json
-from quac.report.differences import changed_settings
+from quac.report.config_diff import changed_settings
 from quac.report.gallery import COLUMNS, choose_entries, show_examples
 from quac.report.pictures import generated_picture, picture_of, query_picture
-from quac.report.results import attributes, records_of, require_current, stages_of
-from quac.report.styles import show_grids
+from quac.report.provenance import attributes, records_of, require_current, stages_of
+from quac.report.style_grids import show_grids
 from quac.report.warnings import find_warnings
-from quac.tables import read_table
+from quac.system.files import read_json
+from quac.system.tables import read_table
 
 MOST_PAIRS, SIDE_OF_PAIRS = 12, 64  # shown of a finding, and their size in pixels
 SAMPLES, SIDE_OF_SAMPLES = 8, 64  # of each class

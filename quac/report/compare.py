@@ -7,12 +7,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from quac.config.evaluation import KINDS
-from quac.conversion.metrics import RATES
-from quac.errors import QuacError
-from quac.files import read_json
+from quac.evaluation.metrics import RATES
 from quac.report.curves import look_of, losses_of_runs, scores_of_runs
 from quac.report.formats import DASH, LEVELS, decimals, duration, percent
 from quac.report.page import template
+from quac.system.errors import QuacError
+from quac.system.files import read_json
 
 # Settings by which runs differ although they do the same.
 _OF_NAMES = ("log", "report", "solver.root_dir")

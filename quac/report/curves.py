@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from quac.config.evaluation import KINDS
-from quac.conversion.metrics import RATES
+from quac.evaluation.metrics import RATES
 from quac.report.figures import chart, known, smooth
 
 # Okabe and Ito's colours; the next six runs have the same ones, dashed.

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from quac.config.evaluation import KINDS
-from quac.conversion.metrics import RATES
+from quac.evaluation.metrics import RATES
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt

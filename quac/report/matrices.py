@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from quac.conversion.metrics import RATES
+from quac.evaluation.metrics import RATES
 from quac.report.formats import DASH, decimals, level, percent, significant
 
 

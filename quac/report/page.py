@@ -6,11 +6,11 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from quac.config.data import SEVERITIES
-from quac.conversion.metrics import LOOK_QUERIES, LOOK_TRIES, RATES
+from quac.evaluation.metrics import LOOK_QUERIES, LOOK_TRIES, RATES
 from quac.report import figures, formats
 from quac.report.gallery import GROUPS
 from quac.report.matrices import counts, numbers_of, panels
-from quac.report.styles import SIDES
+from quac.report.style_grids import SIDES
 
 MOST_ROWS = 200  # of the history; all are in the JSON
 

@@ -5,7 +5,7 @@ import io
 
 from PIL import Image
 
-from quac.conversion.images import output_path
+from quac.conversion.image_folder import output_path
 from quac.data.decode import decode
 from quac.data.images import to_8_bit, to_image
 

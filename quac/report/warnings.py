@@ -1,9 +1,9 @@
 """What a reader has to know before trusting the numbers."""
 
+from quac.config.loss_weights import is_used
 from quac.config.training import Loss
-from quac.conversion.metrics import RATES
+from quac.evaluation.metrics import RATES
 from quac.report.formats import percent
-from quac.stargan.weights import is_used
 
 FEW_QUERIES = 10  # of a class pair
 WEAK_CALIBRATION = 0.1

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from builders import Brightness, judging, make_store, save_classifier
+from helpers.builders import Brightness, judging, make_store, save_classifier
 
 from quac.classifier.accuracy import accuracy_report, calibration, judge_store
 from quac.classifier.judge import Judge

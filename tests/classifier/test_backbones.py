@@ -8,7 +8,7 @@ from torchvision.models import get_model
 
 from quac.classifier.backbones import SmallClassifier, build_backbone
 from quac.config.evaluation import BACKBONES
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 
 def build(backbone, channels=3, classes=4, weights=None):

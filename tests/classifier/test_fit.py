@@ -3,12 +3,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from builders import judging, make_store
+from helpers.builders import judging, make_store
 
 from quac.classifier.accuracy import accuracy_report, judge_store
 from quac.classifier.fit import fit_classifier, save_torchscript
 from quac.classifier.judge import Judge
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 CPU = torch.device("cpu")
 

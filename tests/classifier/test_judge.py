@@ -4,12 +4,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from builders import Brightness, judging, save_classifier
+from helpers.builders import Brightness, judging, save_classifier
 from torch import nn
 
 from quac.classifier.judge import Judge, open_judges
 from quac.config.training import Model
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 CPU = torch.device("cpu")
 

@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 import tifffile
 import torch
-from builders import Brightness, command, ours, save_classifier, write_images
-from files import broken, kinds, noise
+from helpers.builders import Brightness, command, ours, save_classifier, write_images
+from helpers.image_files import broken, kinds, noise
 from PIL import Image
 
 from quac import ConversionNetwork
 from quac.conversion import files
 from quac.conversion.interpolation import interpolate
 from quac.data.decode import decode
-from quac.files import digest_of_file
+from quac.system.files import digest_of_file
 
 CLASSES = ("dark", "bright")
 

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 import tifffile
 import torch
-from builders import Brightness, command, ours, save_classifier
-from files import broken, deep_png, kinds, noise
+from helpers.builders import Brightness, command, ours, save_classifier
+from helpers.image_files import broken, deep_png, kinds, noise
 from PIL import Image
 
 from quac import ConversionNetwork
 from quac.data.decode import decode
-from quac.files import digest_of_file
+from quac.system.files import digest_of_file
 
 SHAPE = (40, 60)
 

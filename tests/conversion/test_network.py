@@ -5,10 +5,10 @@ import sys
 
 import pytest
 import torch
-from builders import ours
+from helpers.builders import ours
 
 import quac
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def images(count=3, height=64, width=64, seed=0):
 
 
 def test_nothing_heavy_is_imported_before_it_is_used():
-    code = "import sys, quac, quac.config, quac.resolve; sys.exit('torch' in sys.modules)"
+    code = "import sys, quac, quac.config, quac.config.resolve; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     with pytest.raises(AttributeError, match="module quac has no attribute Network"):
         quac.Network  # noqa: B018

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from quac.conversion.places import list_places, results_of
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from builders import tiny_config, training_settings
-from files import noise
+from helpers.builders import tiny_config, training_settings
+from helpers.image_files import noise
 from PIL import Image
 
 from quac.conversion.query import read_query, read_reference
 from quac.data.batches import to_pixels
 from quac.data.decode import ImageError
-from quac.stargan.description import description_of
+from quac.models.starganv2.checkpoint_info import description_of
 
 WIDTH, HEIGHT = 90, 60
 

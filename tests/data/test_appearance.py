@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from rows import BINS, Data, codes
+from helpers.try_tables import BINS, Data, codes
 
 from quac.config.data import SEVERITIES
 

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from builders import make_index, make_store, storing, tiny_config
+from helpers.builders import make_index, make_store, storing, tiny_config
 from PIL import Image
 
 from quac.data.augment import DRAWS, augment

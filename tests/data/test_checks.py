@@ -1,12 +1,12 @@
 import unicodedata
 
 import pytest
-from rows import UNREADABLE, Data, codes, image, settings
+from helpers.try_tables import UNREADABLE, Data, codes, image, settings
 
 from quac.config.data import SEVERITIES
 from quac.data.checks import check_splits, summary
 from quac.data.findings import describe
-from quac.tables import read_table, write_table
+from quac.system.tables import read_table, write_table
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 from collections import Counter
 
 import numpy as np
-from builders import make_index, tiny_config
+from helpers.builders import make_index, tiny_config
 from PIL import Image
 
+from quac.config.stages import as_dict, read_settings, stage_settings
 from quac.data.checks import check_splits
 from quac.data.demo import write_demo
 from quac.data.folders import tree_digest
-from quac.files import read_json, write_json
-from quac.settings import as_dict, read_settings, stage_settings
+from quac.system.files import read_json, write_json
 
 
 def test_the_demo_is_real_digits_split_by_the_seed(tmp_path):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quac.data.draws import ImageDraws
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 
 class Labels:

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tifffile
-from builders import reading
-from files import kinds, noise
+from helpers.builders import reading
+from helpers.image_files import kinds, noise
 from PIL import Image
 
 from quac.data.decode import ImageError, decode

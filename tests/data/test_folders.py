@@ -2,10 +2,10 @@ import os
 import time
 
 import pytest
-from builders import write_images
+from helpers.builders import write_images
 
 from quac.data.folders import DigestCache, class_folders, files_below, files_in, tree_digest
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 
 def touch(path, text="x"):

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tifffile
-from builders import reading
-from files import broken, kinds, noise, on
+from helpers.builders import reading
+from helpers.image_files import broken, kinds, noise, on
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image

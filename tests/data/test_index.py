@@ -1,13 +1,13 @@
 import hashlib
 
 import numpy as np
-from builders import make_index, reading, write_images
-from files import broken, deep_png, kinds, noise
+from helpers.builders import make_index, reading, write_images
+from helpers.image_files import broken, deep_png, kinds, noise
 from PIL import Image
 
 from quac.data.index import COLUMNS, build_index, content_digest
 from quac.data.sources import list_source
-from quac.tables import read_table
+from quac.system.tables import read_table
 
 
 def test_one_row_per_image_with_its_facts(tmp_path):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from rows import UNREADABLE, Data, codes, image
+from helpers.try_tables import UNREADABLE, Data, codes, image
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from builders import reading, storing
-from files import deep_png
+from helpers.builders import reading, storing
+from helpers.image_files import deep_png
 from PIL import Image
 
 from quac.data.decode import ImageError
 from quac.data.masks import Masks, read_mask, soften
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 INSIDE = np.zeros((6, 8), bool)
 INSIDE[1:4, 2:7] = True

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from quac.data.parallel import ordered
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 
 def square(number):

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from quac.data.sources import list_source, source_digest
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 
 def touch(path, text="x"):

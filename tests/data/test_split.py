@@ -5,7 +5,7 @@ import pytest
 
 from quac.data.sources import list_source
 from quac.data.split import assign_splits, group_by, split_units, write_manifests
-from quac.errors import QuacError
+from quac.system.errors import QuacError
 
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 MANY = range(60)  # random cases per property

@@ -2,16 +2,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from builders import make_index, make_store, reading, storing
-from files import broken, deep_png, kinds, noise
+from helpers.builders import make_index, make_store, reading, storing
+from helpers.image_files import broken, deep_png, kinds, noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from quac.data.images import read_image, resize, to_channels, to_depth
 from quac.data.store import Store, build_store, spread
-from quac.errors import QuacError
-from quac.tables import read_table
+from quac.system.errors import QuacError
+from quac.system.tables import read_table
 
 
 def expected(path, size, channels, depth=np.uint8):

@@ -6,10 +6,10 @@ import shutil
 
 import pandas as pd
 import pytest
-from facts import NAMES, facts_of, pictures_of, with_classes
+from helpers.report_facts import NAMES, facts_of, pictures_of, with_classes
 
-from quac.files import read_json
 from quac.report.page import render
+from quac.system.files import read_json
 
 selenium = pytest.importorskip("selenium.webdriver")
 Keys = selenium.Keys

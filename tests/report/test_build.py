@@ -1,4 +1,4 @@
-from facts import facts_of
+from helpers.report_facts import facts_of
 
 from quac.report.build import _sample_grids
 

@@ -5,8 +5,8 @@ import json
 import re
 
 import pytest
-from builders import command
-from facts import NAMES, facts_of, with_classes
+from helpers.builders import command
+from helpers.report_facts import NAMES, facts_of, with_classes
 
 from quac.report.compare import columns_of, find_differences, find_warnings, read_runs, render_comparison
 

@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from facts import NAMES, facts_of, with_classes
+from helpers.report_facts import NAMES, facts_of, with_classes
 from report import test_browser
 
 from quac.report.compare import read_runs, render_comparison

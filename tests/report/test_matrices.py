@@ -1,8 +1,8 @@
 import pandas as pd
-from facts import facts_of, pictures_of
+from helpers.report_facts import facts_of, pictures_of
 
 from quac.config.evaluation import KINDS
-from quac.conversion.metrics import MATRICES, RATES
+from quac.evaluation.metrics import MATRICES, RATES
 from quac.report.matrices import NUMBERS, panels
 from quac.report.page import render
 

@@ -1,7 +1,7 @@
 import json
 import re
 
-from facts import NAMES, facts_of, pictures_of, with_classes
+from helpers.report_facts import NAMES, facts_of, pictures_of, with_classes
 
 from quac.report.page import render
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 import torch
-from builders import Workflow, save_classifier
+from helpers.builders import Workflow, save_classifier
 from torch import nn
 
 

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from builders import ROOT, command
+from helpers.builders import ROOT, command
 from PIL import Image
 
 from quac.config.evaluation import KINDS
-from quac.files import read_json
-from quac.resolve import resolve
-from quac.tables import read_table
+from quac.config.resolve import resolve
+from quac.system.files import read_json
+from quac.system.tables import read_table
 
 
 def test_every_result_lies_in_its_place(finished):

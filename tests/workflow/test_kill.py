@@ -9,9 +9,9 @@ import subprocess
 import time
 
 import pytest
-from builders import Workflow
+from helpers.builders import Workflow
 
-from quac.files import digest_of
+from quac.system.files import digest_of
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from builders import Brightness, Workflow, save_classifier, write_images
+from helpers.builders import Brightness, Workflow, save_classifier, write_images
 
 pytestmark = pytest.mark.slow
 

@@ -4,9 +4,9 @@ import copy
 from zipfile import ZipFile
 
 import pytest
-from builders import Workflow
+from helpers.builders import Workflow
 
-from quac.files import read_json
+from quac.system.files import read_json
 
 # Of one run with one checkpoint and no test split, whose data and classifier are there.
 OF_A_RUN = {"publish_checkpoint": 1, "score_checkpoint": 1, "select_checkpoint": 1, "convert": 2, "matrices": 2}

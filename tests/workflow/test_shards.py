@@ -2,9 +2,9 @@
 
 import pandas as pd
 import pytest
-from builders import Workflow
+from helpers.builders import Workflow
 
-from quac.tables import read_table
+from quac.system.tables import read_table
 
 
 def results(workflow):

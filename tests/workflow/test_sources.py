@@ -4,11 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-from builders import Workflow, write_images
+from helpers.builders import Workflow, write_images
 from PIL import Image
 
-from quac.files import read_json
-from quac.tables import read_table
+from quac.system.files import read_json
+from quac.system.tables import read_table
 
 MASKS = ((0, "m.png"), (1, ""))  # of an image's number
 STORES = [f"results/tiny/data/{split}.store" for split in ("train", "validation", "test")]

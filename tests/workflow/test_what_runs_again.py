@@ -7,7 +7,7 @@ import shutil
 import time
 
 import pytest
-from builders import Brightness, save_classifier, write_images
+from helpers.builders import Brightness, save_classifier, write_images
 
 ONLY_CHOSEN_ANEW = {"select_checkpoint": 1, "convert": 4, "matrices": 4, "show_styles": 1, "report": 1}
 AFTER_JUDGE = {"score_checkpoint": 2, **ONLY_CHOSEN_ANEW}

@@ -9,11 +9,11 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile, is_flagged
 
 from quac.config.evaluation import KINDS
-from quac.conversion.metrics import MATRICES
-from quac.errors import QuacError
-from quac.runs import INDEX, resolve_runs
-from quac.stargan.tracking import is_tracked
-from quac.stargan.weights import is_used
+from quac.evaluation.metrics import MATRICES
+from quac.system.errors import QuacError
+from quac.config.runs import INDEX, resolve_runs
+from quac.training.tracking.base import is_tracked
+from quac.config.loss_weights import is_used
 
 # `quac` is the one installed beside this snakemake, also where its environment is not activated.
 shell.prefix(f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")

@@ -3,9 +3,9 @@ import os
 
 from quac.data.folders import cached_digest, tree_digest
 from quac.data.sources import names_masks, source_digest
-from quac.errors import QuacError
-from quac.files import canonical, read_json
-from quac.settings import data_stages, judge_stages, stage_settings
+from quac.system.errors import QuacError
+from quac.system.files import canonical, read_json
+from quac.config.stages import data_stages, judge_stages, stage_settings
 
 DIGEST_CACHE = ".snakemake/quac-digests.json"
 RESULTS_CACHE = ".snakemake/quac-results.json"  # of files that rules make: few, so quickly read

@@ -1,0 +1,63 @@
+"""The training history: a CSV file with one row per logged step."""
+
+import csv
+import io
+import os
+
+from quac.system.files import write_text
+
+
+class History:
+    """Rows of numbers by column name, ascending by `step`, the first column.
+
+    A step that is logged again (training went on from a state before it)
+    replaces its row. A row that a kill has torn is dropped.
+    """
+
+    def __init__(self, path):
+        self.path, self.header, self.rows = path, None, {}
+        if path.is_file():
+            header, *rows = path.read_text().splitlines(keepends=True) or [""]
+            if header.endswith("\n"):
+                self.header = header
+            whole = [row for row in rows if row.endswith("\n") and row.count(",") == header.count(",")]
+            self.rows = {int(row.split(",")[0]): row for row in whole}
+            if len(whole) < len(rows):
+                self._write()
+
+    def append(self, row):
+        """Add or replace a row; it is on disk when this returns. What a row has no value for is empty."""
+        columns = self.header.strip().split(",") if self.header else []
+        if new := [name for name in row if name not in columns]:
+            self.header = _line([*columns, *new])
+            self.rows = {step: line.rstrip("\n") + "," * len(new) + "\n" for step, line in self.rows.items()}
+        columns, step = self.header.strip().split(","), row["step"]
+        line = _line(row.get(column, "") for column in columns)
+        fits = not new and step > max(self.rows, default=0)  # and was not tried before, on a disk that was full
+        self.rows[step] = line
+        if fits:
+            with open(self.path, "a") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        else:
+            self._write()
+
+    def text(self, end):
+        """The rows up to step `end`, as the text of a CSV file; empty where there are none."""
+        rows = [self.rows[step] for step in sorted(self.rows) if step <= end]
+        return self.header + "".join(rows) if rows else ""
+
+    def numbers(self, end):
+        """(step, {name: number}) of the rows up to step `end`, ascending."""
+        for row in csv.DictReader(io.StringIO(self.text(end))):
+            yield int(row["step"]), {name: float(value) for name, value in row.items() if value and name != "step"}
+
+    def _write(self):
+        write_text(self.path, (self.header or "") + "".join(self.rows[step] for step in sorted(self.rows)))
+
+
+def _line(values):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()

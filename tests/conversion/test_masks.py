@@ -1,0 +1,191 @@
+"""What lies outside of a mask is the query's, in what is judged, measured and written."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers.builders import Brightness, judging, make_index, reading, save_classifier, tiny_config
+from PIL import Image
+
+from quac.classifier.judge import Judge
+from quac.conversion.engine import convert
+from quac.conversion.image_folder import BestImages
+from quac.conversion.masks import paste
+from quac.data.masks import Masks
+from quac.data.store import Store, build_store
+from quac.evaluation.in_training import Probe
+from quac.evaluation.style_grids import make_grids
+from quac.evaluation.tries import Details
+from quac.models.starganv2.networks import build_networks
+from quac.models.starganv2.styles import open_styles
+from quac.system.tables import read_table
+
+CPU, CONFIG = torch.device("cpu"), tiny_config()
+
+
+class White:
+    """A generator of white images, whatever the query."""
+
+    def features(self, x):
+        return x
+
+    def render(self, features, style):
+        return torch.ones_like(features)
+
+
+class NoStyle:
+    def draw(self, digests, label, number):
+        return torch.zeros(len(digests), 1), [str(number)] * len(digests)
+
+    def fixed(self, label, count):
+        return torch.zeros(count, 1), [str(number) for number in range(count)]
+
+
+@pytest.fixture(scope="module")
+def masked(tmp_path_factory):
+    """Dark queries, a/0 to a/4 and b/0: a/0 has no mask, a/<n> one of n columns from the left, b/0 one of 16."""
+    folder = tmp_path_factory.mktemp("masked")
+    rows = ["path,class,mask"]
+    for name, count in {"a": 5, "b": 1}.items():
+        (folder / name).mkdir()
+        for number in range(count):
+            levels = np.random.default_rng([number, *name.encode()]).integers(0, 60, (32, 32)).astype(np.uint8)
+            Image.fromarray(levels).save(folder / name / f"{number}.png")
+            columns, mask = 16 if name == "b" else number, np.zeros((32, 32), np.uint8)
+            mask[:, :columns] = 255
+            Image.fromarray(mask).save(folder / name / f"mask{number}.png")
+            rows.append(f"{name}/{number}.png,{name},{name}/mask{number}.png" if columns else f"{name}/0.png,{name},")
+    (folder / "list.csv").write_text("\n".join(rows))
+    index = make_index(folder / "index.parquet", folder / "list.csv")
+    how = SimpleNamespace(edge=0, preprocess="resize", load_size=None, img_size=32, channels=1, reading=reading())
+    build_store(folder / "pixels.store", index, how)
+    return SimpleNamespace(folder=folder, store=Store.open(folder / "pixels.store", folder / "index.parquet"), how=how)
+
+
+def masks_of(masked, edge=0):
+    return Masks(read_table(masked.folder / "index.parquet"), SimpleNamespace(**{**vars(masked.how), "edge": edge}))
+
+
+def judge(folder):
+    path = save_classifier(folder / "c.pt", Brightness())
+    return Judge(path, judging(), SimpleNamespace(img_size=32, input_dim=1), ["a", "b"], CPU)
+
+
+def settings(batch_size=4):
+    how = {"tries": 2, "batch_size": batch_size, "seed": 0, "max_per_class": None}
+    return SimpleNamespace(**how, model=CONFIG.model, data=CONFIG.data)
+
+
+def test_pixels_outside_are_the_querys_and_the_judge_sees_them(masked, tmp_path):
+    who = judge(tmp_path)
+    with BestImages(tmp_path / "out", masked.store) as keep:
+        table = convert(
+            White(), who, masked.store, {"latent": NoStyle()}, settings(), CPU, keep, masks=masks_of(masked)
+        )
+    for number in range(5):
+        query = np.asarray(Image.open(masked.folder / f"a/{number}.png")).astype(int)
+        result = np.asarray(Image.open(tmp_path / f"out/a/b/{number}.png")).astype(int)
+        columns = number or 32  # a/0 is converted whole
+        assert (result[:, :columns] == 255).all()
+        assert np.array_equal(result[:, columns:], query[:, columns:])
+        rows = table[table["query"] == f"a/{number}.png"]
+        level = result.mean() / 255 * 2 - 1
+        assert rows["p_target"].tolist() == pytest.approx([1 / (1 + np.exp(-2 * level))] * 2, abs=1e-5)
+        assert rows["l1"].tolist() == pytest.approx([np.abs(result - query).mean() / 255 * 2] * 2, abs=1e-5)
+    assert table[table["target"] == "b"].groupby("query")["predicted"].first().tolist() == ["b", *["a"] * 4]
+
+
+def test_a_soft_edge_goes_from_the_query_to_the_generated_image(masked, tmp_path):
+    kept = {}
+    who = judge(tmp_path)
+    masks, x = masks_of(masked, edge=7), masked.store[5][0].astype(float)
+    convert(
+        *(White(), who, masked.store, {"latent": NoStyle()}, settings(), CPU),
+        lambda kind, row, target, image: kept.update({row: image[0]}),
+        masks=masks,
+    )
+    share = (kept[5] - x) / (255 - x)
+    assert (share[:, 16:] == 0).all()
+    assert (share[:, :9] == 1).all()
+    assert (np.diff(share[:, 8:17].mean(0)) < 0).all()
+    assert share[:, 12].mean() == pytest.approx(4 / 8, abs=0.01)
+
+
+def test_grids_of_styles_are_pasted_too(masked, tmp_path):
+    kept = {}
+    made = make_grids(
+        *(White(), judge(tmp_path), masked.store, {"latent": NoStyle()}, settings(), CPU),
+        lambda image, kind, target, query, style: kept.update({(target, query): image[0]}),
+        masks_of(masked),
+    )
+    for number, query in enumerate(made["queries"]):
+        row = masked.store.paths.tolist().index(query["query"])
+        image, columns = kept["b" if query["source"] == "a" else "a", number], row or 32
+        columns = 16 if query["source"] == "b" else columns
+        assert (image[:, :columns] == 255).all()
+        assert np.array_equal(image[:, columns:], masked.store[row][0][:, columns:])
+    assert len(kept) == len(made["queries"]) == 5
+
+
+def test_looks_of_a_training_are_at_pasted_images(masked, untrained, tmp_path):
+    def look(mask):
+        config = tiny_config(conversion={"mask": mask})
+        files = masked.folder / "pixels.store", masked.folder / "index.parquet"
+        path = save_classifier(tmp_path / "judge.pt", Brightness())
+        return Probe(config, path, *files, masked.store, CPU)(untrained.networks)[0]
+
+    tries = untrained.convert(masks=masks_of(masked))
+    pairs = tries[(tries["kind"] == "latent") & (tries["source"] != tries["target"])].groupby("source")["l1"].mean()
+    assert look("paste")["l1_latent"] == pytest.approx(pairs.mean(), rel=1e-4)
+    assert look("none")["l1_latent"] > 2 * pairs.mean()
+
+
+@pytest.fixture(scope="module")
+def untrained(masked, tmp_path_factory):
+    """A function that converts the queries by untrained networks, with details."""
+    torch.manual_seed(0)
+    networks = build_networks(CONFIG.model, 2).eval().requires_grad_(False)
+    who = judge(tmp_path_factory.mktemp("judge"))
+
+    def run(store=masked.store, **options):
+        how = settings(batch_size=2)
+        styles = open_styles(["latent", "reference"], networks, store, how, CPU)
+        details = Details(networks["style_encoder"], {}, ["a", "b"], how)
+        return convert(networks["generator"], who, store, styles, how, CPU, details=details, **options)
+
+    return SimpleNamespace(convert=run, networks=networks)
+
+
+def test_tables_of_shards_are_the_table(masked, untrained):
+    whole = untrained.convert(masks=masks_of(masked))
+    shards = [untrained.convert(masks=masks_of(masked), shard=(i, 3)) for i in range(3)]
+    together = pd.concat(shards).sort_values("batch", kind="stable", ignore_index=True)
+    pd.testing.assert_frame_equal(together, whole, check_exact=True)
+
+
+def test_what_is_measured_is_of_the_pasted_images(masked, untrained):
+    """Also after conversion back, which is by the same mask: nothing is left of what lies outside."""
+    table, plain = untrained.convert(masks=masks_of(masked)), untrained.convert()
+    keys = ["kind", "source", "target", "try", "query"]
+    both = table.merge(plain, on=keys, suffixes=("", "_whole"))
+    assert len(both) == len(table) == len(plain)
+    whole = both["query"] == "a/0.png"
+    for name in ("p_target", "l1", "ssim", "cycle", "logit_a"):
+        assert both.loc[whole, name].tolist() == pytest.approx(both.loc[whole, f"{name}_whole"].tolist(), abs=1e-6)
+    masked_columns = both["query"].map({f"a/{n}.png": n for n in range(1, 5)} | {"b/0.png": 16})[~whole]
+    drawn = ~whole & (both["kind"] == "latent") & (both["style"] != "own")
+    for name in ("l1", "cycle", "diversity"):
+        assert (both.loc[drawn, name] > 0).all()
+        assert (both.loc[drawn, name] < both.loc[drawn, f"{name}_whole"]).all()
+    assert (both.loc[~whole, "l1"] <= 2 * masked_columns / 32).all()
+    generator, encoder = untrained.networks["generator"], untrained.networks["style_encoder"]
+    x = torch.from_numpy(masked.store[5][None].copy()).float() / 255 * 2 - 1
+    own, mask = encoder(x, torch.tensor([1])), torch.zeros(1, 1, 32, 32)
+    mask[..., :16] = 1
+    image = paste(generator(x, own), x, mask)
+    back = paste(generator(image, own), image, mask)
+    row = table[(table["query"] == "b/0.png") & (table["style"] == "own")].iloc[0]
+    assert row["cycle"] == pytest.approx((back - x).abs().mean().item(), abs=1e-5)
+    assert torch.equal(back[..., 16:], x[..., 16:])

@@ -1,0 +1,155 @@
+"""What is measured beyond the choice of a checkpoint; and conversion in parts."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers.builders import judging, make_store, save_classifier, tiny_config
+from torch import nn
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from quac.classifier.judge import Judge
+from quac.conversion.engine import chosen_queries, convert
+from quac.data.batches import load
+from quac.evaluation.tries import Details
+from quac.models.starganv2.networks import build_networks
+from quac.models.starganv2.styles import open_styles
+
+CPU, CLASSES = torch.device("cpu"), ["a", "b", "c"]
+CONFIG = tiny_config()
+
+
+class Spread(nn.Module):
+    """Three logits of an image: its mean, its spread, and a constant."""
+
+    def forward(self, x):
+        flat = x.flatten(1)
+        return torch.stack([flat.mean(1) * 5, flat.std(1) * 5, torch.zeros(len(x))], 1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A function that converts three classes of 1, 4 and 5 images by untrained networks."""
+    folder = tmp_path_factory.mktemp("details")
+    store = make_store(folder, {"a": 1, "b": 4, "c": 5})
+    torch.manual_seed(0)
+    networks = build_networks(CONFIG.model, 3).eval().requires_grad_(False)
+    path = save_classifier(folder / "c.pt", Spread())
+    first, second = (Judge(path, judging(scale=scale), CONFIG.model, CLASSES, CPU) for scale in (1.0, -1.0))
+
+    def make(detailed=True, tries=3, **options):
+        settings = SimpleNamespace(tries=tries, batch_size=4, seed=0, max_per_class=None)
+        settings.model, settings.data = CONFIG.model, CONFIG.data
+        vars(settings).update({name: options.pop(name) for name in list(options) if name == "max_per_class"})
+        styles = open_styles(["latent", "reference"], networks, store, settings, CPU)
+        details = Details(networks["style_encoder"], {"other": second}, CLASSES, settings) if detailed else None
+        return convert(networks["generator"], first, store, styles, settings, CPU, details=details, **options)
+
+    return SimpleNamespace(convert=make, store=store, networks=networks, first=first, second=second, table=make())
+
+
+def image_of(made, row, style):
+    x = load(made.store, [made.store.paths.tolist().index(row.query)], CPU, 2.0, -1.0)
+    return x, made.networks["generator"](x, style)
+
+
+def own_style(made, x, name):
+    return made.networks["style_encoder"](x, torch.tensor([CLASSES.index(name)]))
+
+
+def test_every_query_keeps_its_class_once_a_kind_by_its_own_style(made):
+    own = made.table[made.table["source"] == made.table["target"]]
+    assert len(own) == 2 * len(made.store)
+    assert not own.duplicated(["kind", "query"]).any()
+    assert set(own["style"]) == {"own"}
+    for row in own[own["kind"] == "latent"].itertuples():
+        x = load(made.store, [made.store.paths.tolist().index(row.query)], CPU, 2.0, -1.0)
+        image = made.networks["generator"](x, own_style(made, x, row.source))
+        assert row.l1 == pytest.approx((image - x).abs().mean().item(), abs=1e-5)
+
+
+def test_the_distances_of_a_try(made):
+    references = dict(zip(made.store.paths, range(len(made.store)), strict=True))
+    table = made.table[(made.table["kind"] == "reference") & (made.table["source"] != made.table["target"])]
+    for row in table.sample(8, random_state=0).itertuples():
+        reference = load(made.store, [references[row.style]], CPU, 2.0, -1.0)
+        x, image = image_of(made, row, own_style(made, reference, row.target))
+        back = made.networks["generator"](image, own_style(made, x, row.source))
+        assert row.l1 == pytest.approx((image - x).abs().mean().item(), abs=1e-5)
+        assert row.cycle == pytest.approx((back - x).abs().mean().item(), abs=1e-5)
+        assert row.ssim == pytest.approx(structural_similarity_index_measure(image, x, data_range=2.0).item(), abs=1e-4)
+        logits = made.first.logits(image)[0]
+        assert [row.logit_a, row.logit_b, row.logit_c] == pytest.approx(logits.tolist(), abs=1e-4)
+        p = made.second(image)[0]
+        assert row.predicted_by_other == CLASSES[p.argmax()]
+        assert row.p_target_by_other == pytest.approx(p[CLASSES.index(row.target)].item(), abs=1e-4)
+
+
+def test_what_the_judge_says_of_the_query_itself(made):
+    for row in made.table.sample(8, random_state=1).itertuples():
+        x = load(made.store, [made.store.paths.tolist().index(row.query)], CPU, 2.0, -1.0)
+        p = made.first(x)[0]
+        assert row.query_predicted == CLASSES[p.argmax()]
+        assert row.query_p_source == pytest.approx(p[CLASSES.index(row.source)].item(), abs=1e-4)
+        assert row.query_p_target == pytest.approx(p[CLASSES.index(row.target)].item(), abs=1e-4)
+
+
+def test_diversity_is_the_mean_distance_to_the_other_tries(made):
+    details = Details(
+        made.networks["style_encoder"], {}, CLASSES, SimpleNamespace(data=CONFIG.data, model=CONFIG.model)
+    )
+    levels = [torch.tensor([0.0, 0.5])[:, None, None, None].expand(2, 1, 4, 4) * n for n in (0, 1, 3)]
+    apart = torch.stack(details.apart(levels))  # of the second image: 0, 0.5, 1.5
+    torch.testing.assert_close(apart[:, 1], torch.tensor([1.0, 0.75, 1.25]))
+    assert (apart[:, 0] == 0).all()
+    assert details.apart(levels[:1])[0].isnan().all()
+    own = made.table["source"] == made.table["target"]
+    assert made.table.loc[own, "diversity"].isna().all()
+    assert (made.table.loc[~own & (made.table["kind"] == "latent"), "diversity"] > 0).all()
+
+
+def test_details_do_not_change_what_is_measured_without_them(made):
+    plain = made.convert(detailed=False)
+    assert (plain["source"] != plain["target"]).all()
+    same = made.table[made.table["source"] != made.table["target"]]
+    pd.testing.assert_frame_equal(plain, same[plain.columns].reset_index(drop=True))
+
+
+@pytest.mark.parametrize("count", [2, 3, 20])
+def test_the_tables_of_the_shards_are_the_table(made, count):
+    shards = [made.convert(shard=(i, count)) for i in range(count)]
+    together = pd.concat([table for table in shards if len(table)]).sort_values(
+        "batch", kind="stable", ignore_index=True
+    )
+    pd.testing.assert_frame_equal(together, made.table, check_exact=True)
+
+
+def test_a_cap_on_the_queries_is_the_same_however_the_split_is_listed(made):
+    capped = made.convert(detailed=False, max_per_class=3)
+    assert capped.groupby("source")["query"].nunique().to_dict() == {"a": 1, "b": 3, "c": 3}
+    by_digest = {name: sorted(set(rows["digest"])) for name, rows in capped.groupby("source")}
+    store = made.store
+    order = np.random.default_rng(0).permutation(len(store))
+    shuffled = SimpleNamespace(digests=store.digests[order], rows_of=lambda label: np.flatnonzero(labels == label))
+    labels = store.labels[order]
+    for label, name in enumerate(CLASSES):
+        rows = chosen_queries(shuffled, label, SimpleNamespace(seed=0, max_per_class=3))
+        assert sorted(shuffled.digests[rows]) == by_digest[name]
+
+
+def test_names_of_classes_are_no_names_of_columns(tmp_path):
+    """A class may be called as a column is."""
+    names = ["mispredicted", "predicted_by_x"]
+    store = make_store(tmp_path, dict.fromkeys(names, 2))
+    path = save_classifier(tmp_path / "c.pt", nn.Sequential(nn.Flatten(), nn.Linear(1024, 2)))
+    judge = Judge(path, judging(), CONFIG.model, names, CPU)
+    settings = SimpleNamespace(tries=1, batch_size=4, seed=0, max_per_class=None, model=CONFIG.model, data=CONFIG.data)
+    networks = build_networks(CONFIG.model, 2).eval().requires_grad_(False)
+    styles = open_styles(["latent"], networks, store, settings, CPU)
+    details = Details(networks["style_encoder"], {"unpredicted": judge}, names, settings)
+    table = convert(networks["generator"], judge, store, styles, settings, CPU, details=details)
+    assert table[[f"logit_{name}" for name in names]].dtypes.map(str).unique().tolist() == ["float32"]
+    assert table["p_target_by_unpredicted"].dtype == "float32"
+    assert set(table["predicted_by_unpredicted"]) <= set(names)

@@ -1,0 +1,76 @@
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from quac.system.lock import only_trainer
+
+HOLDER = """
+import signal, sys, time
+from pathlib import Path
+from quac.system.lock import only_trainer
+
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+with only_trainer(Path(sys.argv[1])):
+    print("holding", flush=True)
+    while not asked:
+        time.sleep(0.01)
+    (Path(sys.argv[1]) / "saved").touch()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(HOLDER), tmp_path / "state", "quac"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "holding\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_another_trainer_on_this_machine_is_asked_to_save_and_stop(holder, tmp_path, caplog):
+    caplog.set_level("INFO", logger="quac")
+    with only_trainer(tmp_path / "state"):
+        assert (tmp_path / "state" / "saved").exists()
+    assert f"process {holder.pid} is training in" in caplog.text
+
+
+def test_a_killed_trainer_holds_nothing(holder, tmp_path, caplog):
+    holder.kill()
+    holder.wait()
+    with only_trainer(tmp_path / "state"):
+        assert "is training in" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [ProcessLookupError, PermissionError])
+def test_a_trainer_that_cannot_be_asked_is_waited_for(holder, tmp_path, monkeypatch, caplog, error):
+    """It has just ended, or is another user's."""
+    from quac.system import lock
+
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(lock.os, "kill", refuse)
+    caplog.set_level("INFO", logger="quac")
+    lock._ask_to_stop({"host": lock.socket.gethostname(), "pid": holder.pid}, tmp_path)
+    assert "waiting until it stops" in caplog.text
+
+
+def test_a_process_that_is_no_trainer_is_not_signalled(tmp_path, monkeypatch):
+    """Process numbers are used again: the one in a lock file may belong to anybody."""
+    from quac.system import lock
+
+    killed = []
+    monkeypatch.setattr(lock.os, "kill", lambda *args: killed.append(args))
+    sleeper = subprocess.Popen(["sleep", "60"])
+    lock._ask_to_stop({"host": lock.socket.gethostname(), "pid": sleeper.pid}, tmp_path)
+    lock._ask_to_stop({"host": "elsewhere", "pid": 1}, tmp_path)
+    lock._ask_to_stop({"host": None, "pid": None}, tmp_path)
+    assert killed == []
+    monkeypatch.undo()
+    sleeper.kill()
+    sleeper.wait()
