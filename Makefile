@@ -3,23 +3,25 @@ PYTHON ?= python3
 CORES ?= $(shell nproc)
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint bench bench-data bench-training bench-schedules bench-conversion bench-report docs
+.PHONY: demo test test-slow lint docs
+.PHONY: bench bench-data bench-training bench-learning-rates bench-conversion bench-report bench-busy
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1
 	@echo "The report: reports/digits.html"
 
 test: .venv/installed
-	$(BIN)/pytest -m "not slow and not gpu"
+	$(BIN)/pytest -n $(CORES) -m "not slow and not gpu"
 
 test-slow: .venv/installed
-	$(BIN)/pytest -m "slow and not gpu"
+	$(BIN)/pytest -n $(CORES) -m "slow and not gpu"
 
 lint: .venv/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/python tests/lint_workflow.py
+	$(BIN)/snakemake --lint
+	$(BIN)/mypy
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/demo.py
@@ -30,14 +32,17 @@ bench-data: .venv/installed
 bench-training: .venv/installed
 	$(BIN)/python benchmarks/training.py
 
-bench-schedules: .venv/installed
-	$(BIN)/python benchmarks/schedules.py
+bench-learning-rates: .venv/installed
+	$(BIN)/python benchmarks/learning_rates.py
 
 bench-conversion: .venv/installed
 	$(BIN)/python benchmarks/conversion.py
 
 bench-report: .venv/installed
 	$(BIN)/python benchmarks/report.py
+
+bench-busy: .venv/installed
+	$(BIN)/python benchmarks/busy_machine.py
 
 docs: .venv/installed
 	$(BIN)/python -m quac.config.docs > config/README.md

@@ -1,71 +1,78 @@
-"""How often the judge is right on real images, and how far its confidence can be trusted."""
+"""The accuracy of a classifier on real images, and the calibration of its confidence."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
+from quac.classifier.judge import Judge
+from quac.config.data import Data
 from quac.data.batches import batches_of, load
+from quac.data.store import Store
 from quac.system.errors import QuacError
 
 BINS = 15
 
 
 @torch.inference_mode()
-def judge_store(judge, store, data, batch_size, device):
-    """Logits (images, classes) of the real images of a split, as a NumPy array.
+def judge_store(judge: Judge, store: Store, data: Data, batch_size: int, device: torch.device) -> np.ndarray:
+    """Logits (images, classes), float32, of the real images of a split. Raises QuacError if one is NaN.
 
-    `data` gives the networks' range: scale, shift.
+    `data`: the networks' range (scale, shift).
     """
     logits = np.empty((len(store), len(judge.classes)), np.float32)
     for rows in batches_of(store, np.arange(len(store)), batch_size):
         logits[rows] = judge.logits(load(store, rows, device, data.scale, data.shift)).cpu().numpy()
     if not (finite := np.isfinite(logits).all(1)).all():
         raise QuacError(
-            f"{judge.path}: gives NaN for {(~finite).sum()} real image(s), {store.paths[~finite][0]} among them; "
-            "look at the image, or give another classifier"
+            f"{judge.path}: returns NaN for {(~finite).sum()} real image(s), such as {store.paths[~finite][0]}; "
+            "inspect the image, or use another classifier"
         )
     return logits
 
 
-def accuracy_report(logits, labels, classes):
-    """Accuracy over all images and per class, confusion matrix (rows true class, columns judged), and calibration."""
+def accuracy_report(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+    """Accuracy over all images and per class, confusion matrix (true classes in rows), and calibration; JSON values.
+
+    Args:
+        logits: (images, classes).
+        labels: (images,), the true classes.
+    """
     confusion = confusion_matrix(logits.argmax(1), labels, len(classes))
-    right, counts = confusion.diagonal(), confusion.sum(1)
+    correct, counts = confusion.diagonal(), confusion.sum(1)
+    per_class = {name: float(k / n) if n else None for name, k, n in zip(classes, correct, counts, strict=True)}
     return {
         "images": int(counts.sum()),
-        "accuracy": float(right.sum() / counts.sum()),
-        "accuracy_per_class": {
-            name: float(r / n) if n else None for name, r, n in zip(classes, right, counts, strict=True)
-        },
+        "accuracy": float(correct.sum() / counts.sum()),
+        "accuracy_per_class": per_class,
         "confusion": confusion.tolist(),
         **calibration(logits, labels),
     }
 
 
-def confusion_matrix(judged, labels, classes):
+def confusion_matrix(judged: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Number of images by true class (rows) and judged class (columns); `judged` and `labels` are (images,)."""
     confusion = np.zeros((classes, classes), int)
     np.add.at(confusion, (labels, judged), 1)
     return confusion
 
 
-def calibration(logits, labels):
-    """How the judge's confidence (probability of the class that it names) compares with how often it is right.
+def calibration(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """How the confidence of a classifier (the largest probability) compares with its accuracy.
 
     Returns `calibration_error`, the expected calibration error (arXiv 1706.04599, eq. 5: the mean over images of
     |accuracy - confidence| in bins of equal width), and `calibration`, a row for each bin that holds images.
     """
     exponents = np.exp(logits - logits.max(1, keepdims=True), dtype=np.float64)
     confidence = 1 / exponents.sum(1)
-    right = logits.argmax(1) == labels
-    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    rows = [
-        {
-            "low": float(low / BINS),
-            "high": float((low + 1) / BINS),
-            "images": int((place == low).sum()),
-            "confidence": float(confidence[place == low].mean()),
-            "accuracy": float(right[place == low].mean()),
-        }
-        for low in np.unique(place)
-    ]
+    correct = logits.argmax(1) == labels
+    bin_of = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    rows = []
+    for low in np.unique(bin_of):
+        inside = bin_of == low
+        row = {"low": float(low / BINS), "high": float((low + 1) / BINS), "images": int(inside.sum())}
+        row |= {"confidence": float(confidence[inside].mean()), "accuracy": float(correct[inside].mean())}
+        rows.append(row)
     error = sum(row["images"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / len(labels)
     return {"calibration_error": float(error), "calibration": rows}

@@ -1,95 +1,109 @@
-"""Why a judge is weak: the usual suspects are its input range and the order of its classes."""
+"""Why a classifier is weak: usually because of its input range, or the order of its classes."""
 
 import math
-from types import SimpleNamespace
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import yaml
 from scipy.optimize import linear_sum_assignment
 
 from quac.classifier.accuracy import confusion_matrix, judge_store
+from quac.classifier.judge import Judge
+from quac.config.data import Data
+from quac.config.evaluation import PerChannel
+from quac.data.store import Store
 from quac.system.errors import QuacError
 
-# What classifiers are trained on, as scale and shift of pixels in [0, 1]. ImageNet: the means and standard deviations
-# that torchvision's weights are documented with, per channel; for one channel the averages of scale and shift.
+# Usual input ranges of classifiers, as scale and shift of pixels in [0, 1]. ImageNet: the means and standard deviations
+# that torchvision documents for its weights, per channel; for one channel the averages of scale and shift.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-RANGES = {
+RANGES: dict[str, tuple[PerChannel, PerChannel]] = {
     "pixels in [0, 1]": (1.0, 0.0),
     "pixels in [-1, 1]": (2.0, -1.0),
     "pixels in [0, 255]": (255.0, 0.0),
     "pixels normalised as ImageNet": ([1 / s for s in STD], [-m / s for m, s in zip(MEAN, STD, strict=True)]),
 }
-WORTH = 0.1  # what another class order must gain, to be taken for more than chance
+MIN_GAIN = 0.1  # in accuracy, of another class order; a smaller gain may be chance
 
 
-def require_accuracy(judge, logits, store, data, batch_size, least):
-    """Stop where a judge calls fewer than `least` of the real images of a split right, and say what would help.
+class _Attempt(NamedTuple):
+    """Another way to use a classifier, and its accuracy then."""
 
-    `logits` are its own of the images of `store`.
+    accuracy: float
+    scale: PerChannel
+    shift: PerChannel
+    description: str
+    order: list[str] | None = None  # of the classes; None: as it is
+
+
+def require_accuracy(
+    judge: Judge, logits: np.ndarray, store: Store, data: Data, batch_size: int, minimum: float
+) -> None:
+    """Raise QuacError if the accuracy of a judge on the real images of a split is below `minimum`, 0 to 1.
+
+    `logits` (images, classes) are those of the images of `store`; `data` has the networks' range (scale, shift). The
+    message names the settings that would help, if there are any.
     """
     accuracy = float((logits.argmax(1) == store.labels).mean())
-    if accuracy >= least:
+    if accuracy >= minimum:
         return
-    tried = sorted(_tried(judge, logits, store, data, batch_size), key=lambda one: -one[0])
+    best = max(_attempts(judge, logits, store, data, batch_size), key=lambda attempt: attempt.accuracy)
+    used = _range_keys(judge.judging.scale, judge.judging.shift).replace(":", "")
     weak = (
-        f"{judge.path}: calls {accuracy:.1%} of {len(store)} real validation images right with "
-        f"{_spoken(judge.settings)}, less than min_accuracy ({least:.1%}). "
+        f"{judge.path}: classifies {accuracy:.1%} of {len(store)} real validation images correctly with {used}, less "
+        f"than min_accuracy ({minimum:.1%}). "
     )
-    best, scale, shift, what, order = tried[0]
-    if best < least:
+    if best.accuracy < minimum:
         raise QuacError(
-            f"{weak}No usual input range and no other class order helps (at best {best:.1%}, with {what}). "
-            "What it says of generated images would mean little: train it longer, give another, or lower the limit"
+            f"{weak}No usual input range and no other class order helps (at best {best.accuracy:.1%}, with "
+            f"{best.description}). Its decisions on generated images would mean little: train it longer, use another "
+            "classifier, or lower the limit"
         )
-    wanted = [] if (scale, shift) == (judge.settings.scale, judge.settings.shift) else [_numbers(scale, shift)]
-    wanted += [f"classes: {yaml.safe_dump(order, default_flow_style=True, width=math.inf).strip()}"] if order else []
-    raise QuacError(f"{weak}It is {best:.1%} with {what}: set, in {judge.section}, {', '.join(wanted)}")
+    settings = []
+    if (best.scale, best.shift) != (judge.judging.scale, judge.judging.shift):
+        settings.append(_range_keys(best.scale, best.shift))
+    if best.order:
+        settings.append(f"classes: {yaml.safe_dump(best.order, default_flow_style=True, width=math.inf).strip()}")
+    better = f"Its accuracy is {best.accuracy:.1%} with {best.description}"
+    raise QuacError(f"{weak}{better}: set, in {judge.section}, {', '.join(settings)}")
 
 
-def _tried(judge, logits, store, data, batch_size):
-    """(accuracy, scale, shift, what it is, class order or None) of each suspect."""
-    own, known = judge.settings, [(judge.settings.scale, judge.settings.shift, "these", logits)]
-    for what, (scale, shift) in RANGES.items():
-        scale, shift = _from_networks(scale, shift, judge.channels, data)
-        judge.settings = SimpleNamespace(**{**_as_dict(own), "scale": scale, "shift": shift})
-        try:
-            known.append((scale, shift, what, judge_store(judge, store, data, batch_size, judge.device)))
-        finally:
-            judge.settings = own
-    for scale, shift, what, outputs in known:
-        confusion = confusion_matrix(outputs.argmax(1), store.labels, len(store.classes))
+def _attempts(judge: Judge, logits: np.ndarray, store: Store, data: Data, batch_size: int) -> Iterator[_Attempt]:
+    """Yield every usual input range, with the class order as it is and with the best one if that is much better."""
+    outputs = [(judge.judging.scale, judge.judging.shift, "these", logits)]
+    for description, pixel_range in RANGES.items():
+        scale, shift = _from_networks(*pixel_range, judge.channels, data)
+        in_range = judge.with_range(scale, shift)
+        outputs.append((scale, shift, description, judge_store(in_range, store, data, batch_size, judge.device)))
+    for scale, shift, description, logits_in_range in outputs:
+        confusion = confusion_matrix(logits_in_range.argmax(1), store.labels, len(store.classes))
         accuracy = float(confusion.diagonal().sum() / confusion.sum())
-        yield accuracy, scale, shift, what, None
+        yield _Attempt(accuracy, scale, shift, description)
         true, judged = linear_sum_assignment(confusion, maximize=True)
         permuted = float(confusion[true, judged].sum() / confusion.sum())
-        if permuted >= accuracy + WORTH:
-            names = [store.classes[i] for i in np.argsort(judge.order)]  # of the outputs, as they are now
-            order = [names[0]] * len(names)
-            for label, column in zip(true, judged, strict=True):
-                order[judge.order[column]] = store.classes[label]
-            yield permuted, scale, shift, f"{what} and another class order", order
+        if permuted >= accuracy + MIN_GAIN:
+            # The output that is read as the class `judged` belongs to the class `true`.
+            by_output = dict(zip((judge.order[column] for column in judged), true, strict=True))
+            order = [store.classes[by_output[output]] for output in sorted(by_output)]
+            yield _Attempt(permuted, scale, shift, f"{description} and another class order", order)
 
 
-def _from_networks(scale, shift, channels, data):
-    """Scale and shift of pixels -> of the networks' range; one number where all channels have the same."""
+def _from_networks(scale: PerChannel, shift: PerChannel, channels: int, data: Data) -> tuple[PerChannel, PerChannel]:
+    """Scale and shift of pixels -> of the networks' range; one number if it is the same for all channels."""
     scales, shifts = ([value] * channels if isinstance(value, float) else list(value) for value in (scale, shift))
     if len(scales) != channels:
         scales, shifts = [float(np.mean(scales))], [float(np.mean(shifts))]
     shifts = [round(b - a * data.shift / data.scale, 6) for a, b in zip(scales, shifts, strict=True)]
     scales = [round(a / data.scale, 6) for a in scales]
-    return tuple(values[0] if len(set(values)) == 1 else values for values in (scales, shifts))
+    scale, shift = (values[0] if len(set(values)) == 1 else values for values in (scales, shifts))
+    return scale, shift
 
 
-def _as_dict(settings):
-    return settings.model_dump() if hasattr(settings, "model_dump") else vars(settings)
+def _range_keys(scale: PerChannel, shift: PerChannel) -> str:
+    """Scale and shift as YAML keys."""
 
-
-def _spoken(settings):
-    return _numbers(settings.scale, settings.shift).replace(":", "")
-
-
-def _numbers(scale, shift):
-    def text(value):
-        return f"[{', '.join(f'{one:g}' for one in value)}]" if isinstance(value, list | tuple) else f"{value:g}"
+    def text(value: PerChannel) -> str:
+        return f"[{', '.join(f'{number:g}' for number in value)}]" if isinstance(value, list) else f"{value:g}"
 
     return f"scale: {text(scale)}, shift: {text(shift)}"

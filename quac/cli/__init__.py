@@ -1,24 +1,16 @@
-"""`quac <stage>`: parses, calls one function, writes the declared files.
+"""The command line: a file per room; a command parses, calls one function of its room, and writes the declared files.
 
-Each stage takes the paths of its inputs and outputs, its settings from its
-key file (`--key`), and what must not change its result (threads, device)
-as options. The workflow calls these; a person may as well. The commands of
-`convert` and `models` are for a person: they take a checkpoint, and nothing
-of its run.
+A stage of the workflow takes the paths of its inputs and outputs, its settings from its key file (`--key`), and as
+options what does not change its result, such as threads and device. The other commands are for users.
 """
 
-from quac.cli import (  # noqa: F401 (each adds its commands)
-    classifier,
-    config,
-    conversion,
-    convert,
-    data,
-    models,
-    report,
-    training,
-)
+# Each adds its commands; `quac --help` shows those for users first.
+from quac.cli import convert, models, config, data, report, training  # noqa: F401, I001
+from quac.cli import classifier, conversion, evaluation  # noqa: F401
 from quac.cli.command import app
+from quac.system.threads import limit_spinning
 
 
-def main():
+def main() -> None:
+    limit_spinning()  # before torch is loaded
     app()

@@ -1,12 +1,13 @@
-"""What every command of `quac` has in common: its options, its log, its errors."""
+"""What all commands of `quac` share: options, log, errors."""
 
 import errno
 import functools
 import logging
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -18,16 +19,17 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 Key = Annotated[Path, typer.Option(help="Key file: the settings of the stage.")]
 Out = Annotated[Path, typer.Option(help="File to write.")]
 Log = Annotated[Path | None, typer.Option(help="File for the messages.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads, or processes that decode; default: all cores.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0: decode in this process.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 StoreFile = Annotated[Path, typer.Option(help="Pixels of a split.")]
 ClassifierFile = Annotated[Path, typer.Option(help="TorchScript or exported classifier.")]
-FurtherJudges = Annotated[list[Path] | None, typer.Option(help="Further classifier; once per name in the settings.")]
+FurtherJudges = Annotated[list[Path] | None, typer.Option(help="Further classifier; once per name in `judges`.")]
 IndexFile = Annotated[Path, typer.Option(help="Index of a split.")]
 
 
-def guarded(function):
-    """A function whose errors end in one message, on the screen and in the log, and an exit status."""
+def guarded(function: Callable[..., None]) -> Callable[..., None]:
+    """A function that reports an error as one message, on the screen and in the log, and exits with a status."""
 
     @functools.wraps(function)
     def run(*args, **kwargs):
@@ -36,7 +38,7 @@ def guarded(function):
             start_log(kwargs.get("log_file"))
             function(*args, **kwargs)
         except KeyboardInterrupt:
-            _fail("interrupted; the same command starts this stage again", 130)
+            _fail("interrupted. Run the same command again.", 130)
         except Exception as error:
             signum = getattr(error, "signum", None)  # training.Stopped, without importing torch here
             if signum is not None:
@@ -46,25 +48,35 @@ def guarded(function):
     return run
 
 
-def stage(function):
-    """A command of that name, guarded."""
-    return app.command(name=function.__name__.strip("_").replace("_", "-"))(guarded(function))
+def stage(function: Callable[..., None]) -> Callable[..., None]:
+    """A command that the workflow calls, named as the function, guarded."""
+    return _command(function, "Stages of the workflow")
 
 
-def _fail(message, status):
+def user_command(function: Callable[..., None]) -> Callable[..., None]:
+    """A command for users, named as the function, guarded."""
+    return _command(function, None)
+
+
+def _command(function: Callable[..., None], panel: str | None) -> Callable[..., None]:
+    name = function.__name__.strip("_").replace("_", "-")
+    return app.command(name=name, rich_help_panel=panel)(guarded(function))
+
+
+def _fail(message: str, status: int) -> NoReturn:
     log.error("error: %s" if status == 1 else "%s", message)
     sys.exit(status)
 
 
-def _message(error):
+def _message(error: Exception) -> str:
     if isinstance(error, QuacError):
         return str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
-            f"{_file_of(error)}: no space left on the disk; free some and run the same command again, nothing is lost"
+            f"{_file_of(error)}: no space left on the disk. Free some and run the same command again; nothing is lost."
         )
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{_file_of(error)}: {error.strerror.lower()}; make it accessible, or choose another place"
+        return f"{_file_of(error)}: {(error.strerror or '').lower()}. Make it accessible, or choose another place."
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     if whose := _out_of_memory(error):
@@ -78,13 +90,13 @@ def _message(error):
     return f"unexpected {type(error).__name__}: {error}; please report it with the log file"
 
 
-def _out_of_memory(error):
-    """`GPU`, `machine`, or None: of an error of another kind. (By names: torch is not imported for it.)"""
-    said = str(error)
-    if type(error).__name__ == "OutOfMemoryError" or re.search("CUDA.*out of memory|_STATUS_ALLOC_FAILED", said):
+def _out_of_memory(error: Exception) -> str | None:
+    """`GPU` or `machine`, or None for another error. (By names, so that torch is not imported.)"""
+    message = str(error)
+    if type(error).__name__ == "OutOfMemoryError" or re.search("CUDA.*out of memory|_STATUS_ALLOC_FAILED", message):
         return "GPU"
-    return "machine" if isinstance(error, MemoryError) or "DefaultCPUAllocator" in said else None
+    return "machine" if isinstance(error, MemoryError) or "DefaultCPUAllocator" in message else None
 
 
-def _file_of(error):
+def _file_of(error: OSError) -> str:
     return error.filename or "the output folder"

@@ -1,11 +1,12 @@
 """config/README.md: every key of the schema with its meaning and default. `make docs` writes it."""
 
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from quac.config import Config
 from quac.config.data import Split
-from quac.config.run_override import Overlay
-from quac.config.section import section_of
+from quac.config.runs import RunOverride
+from quac.config.section import Section, section_of
 
 INTRODUCTION = """\
 # The config, key by key
@@ -19,7 +20,7 @@ anchors. A config of QuAC (github.com/funkelab/quac) works unchanged.
 """
 
 
-def reference():
+def reference() -> str:
     """The text of config/README.md."""
     parts = [INTRODUCTION]
     top = []
@@ -28,15 +29,15 @@ def reference():
         if section:
             needed = " Required." if field.is_required() else ""
             table = "" if section is Split else "\n" + _table(section)
-            parts.append(f"## {name}\n\n{section.__doc__.strip()}{needed}\n{table}")
+            parts.append(f"## {name}\n\n{(section.__doc__ or '').strip()}{needed}\n{table}")
         else:
             top.append((name, field))
-    parts.append(f"## runs\n\n{Overlay.__doc__.strip()}\n\n{_table(Overlay)}")
+    parts.append(f"## runs\n\n{(RunOverride.__doc__ or '').strip()}\n\n{_table(RunOverride)}")
     parts.append("## Top level\n\n" + _rows([(name, field) for name, field in top]))
     return "\n".join(parts)
 
 
-def _table(section):
+def _table(section: type[Section]) -> str:
     rows = []
     for name, field in section.model_fields.items():
         name = field.alias or name
@@ -45,13 +46,13 @@ def _table(section):
     return _rows(rows)
 
 
-def _rows(fields):
+def _rows(fields: list[tuple[str, FieldInfo]]) -> str:
     lines = ["| key | default | meaning |", "|---|---|---|"]
     lines += [f"| `{name}` | {_default(field)} | {field.description} |" for name, field in fields]
     return "\n".join(lines) + "\n"
 
 
-def _default(field):
+def _default(field: FieldInfo) -> str:
     if field.default is PydanticUndefined:
         return "**required**"
     if field.default is None:

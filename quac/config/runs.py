@@ -1,42 +1,72 @@
-"""The runs of a config: one, or several that are told apart by overlays, and what they share."""
+"""The runs of a config: one, or several that differ in some settings, and what they share."""
 
 import os
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ConfigDict
 
 from quac.config import Config
-from quac.config.resolve import config_error, examine, resolve
-from quac.config.stages import data_stages, judge_stages, stage_settings
-from quac.system.files import digest_of
+from quac.config.keys import changed_settings
+from quac.config.resolve import config_error, resolve, validate
+from quac.config.section import Section, key
+from quac.config.stages import SECTIONS, StageJob, jobs_of
+from quac.system.errors import QuacError
+from quac.system.files import json_sha256
 
 INDEX = "index"  # name of the page that compares the reports
-# Names of runs that would be taken for folders beside them.
-_TAKEN = {"data", "classifier", "keys", "logs"}
+_RESERVED = {"data", "classifier", "keys", "logs"}  # folders that lie next to those of the runs
+
+
+class RunOverride(Section):
+    """A list of runs (docs/how-to/several-runs.md): each has a name, and sections that are merged over the rest."""
+
+    model_config = ConfigDict(**{**Section.model_config, "extra": "allow"})
+
+    name: str = key(
+        ...,
+        "Name of the run: its folder is `solver.root_dir/<name>`, its report `reports/<log.name>-<name>.html`, or "
+        "`reports/<name>.html` without a `log.name`. Letters, digits, `_`, `-` and `.`.",
+    )
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs by their folders, and whose folder holds what several of them share.
+    """Runs by their folders, and which folder holds what several of them share.
 
-    `configs`: {folder: Config}, in the order of the config. `names`: {folder: name}, none for a config without `runs`.
-    `data`, `judges`: {folder: the folder below which the prepared data, the classifier of that run lie}; there they are
-    made by the settings of `holders[folder]`. Runs with equal settings share both: those that leave the settings above
-    `runs` as they are use `solver.root_dir` itself, so that runs may come and go; others, the folder of the first of
-    them.
+    Runs with equal settings share prepared data and classifier. Those that leave the settings above `runs` as they are
+    use `solver.root_dir` itself, so that runs can come and go; others use the folder of the first of them.
+
+    Attributes:
+        configs: {folder: Config}, in the order of the config.
+        names: {folder: name}; empty for a config without `runs`.
+        owners: {folder: the Config by whose settings its data and classifier are made}.
+        data, classifiers: {folder of a run: the folder in which its prepared data, its classifier lie}.
     """
 
     configs: dict[str, Config]
     names: dict[str, str]
-    holders: dict[str, Config]
+    owners: dict[str, Config]
     data: dict[str, str]
-    judges: dict[str, str]
+    classifiers: dict[str, str]
+
+    def home_of(self, root: str, job: StageJob) -> str:
+        """The folder in which the key file of a run's stage lies; runs share those of their data and classifier."""
+        return {"data": self.data, "classifier": self.classifiers, "run": {root: root}}[job.stage.home][root]
 
 
-def resolve_runs(raw, above=None):
-    """What a user wrote (a dict) -> Runs.
+def resolve_runs(raw: dict[str, Any], above: dict[str, Any] | None = None) -> Runs:
+    """The runs of what a user wrote.
 
-    `above`: what counts more than an overlay, a dict of sections. Raises
-    QuacError that lists every fault of every run.
+    Args:
+        raw: the config.
+        above: sections that take precedence over those of a run.
+
+    Raises QuacError that lists every fault of every run.
     """
     raw = dict(raw)
     listed = raw.pop("runs", None)
@@ -44,105 +74,125 @@ def resolve_runs(raw, above=None):
         config = resolve(raw)
         folder = os.path.normpath(config.solver.root_dir)
         return Runs({folder: config}, {}, {folder: config}, {folder: folder}, {folder: folder})
-    common, common_faults = examine(raw)
-    overlays = _overlays(listed)
-    configs, faults = {}, []
-    for name, overlay in overlays.items():
-        config, found = examine(_run(raw, name, overlay, above or {}))
-        # What is wrong above `runs` is said once.
-        faults += [fault if fault in common_faults else f"runs.{name}.{fault}" for fault in found]
-        if not found:
-            configs[os.path.normpath(config.solver.root_dir)] = config
-    faults += _same_reports(zip(overlays, configs.values(), strict=True)) if not faults else []
+    common, common_faults = validate(raw)
+    overrides = _overrides(listed)
+    configs: dict[str, Config] = {}
+    faults: list[str] = []
+    for name, override in overrides.items():
+        config_of_run, run_faults = validate(_run(raw, name, override, above or {}))
+        # A fault above `runs` is reported once.
+        faults += [fault if fault in common_faults else f"runs.{name}.{fault}" for fault in run_faults]
+        if config_of_run:
+            configs[os.path.normpath(config_of_run.solver.root_dir)] = config_of_run
+    faults += _same_reports(zip(overrides, configs.values(), strict=True)) if not faults else []
     if faults:
         raise config_error(list(dict.fromkeys(faults)))
-    return _sharing(configs, dict(zip(configs, overlays, strict=True)), common)
+    return _shared(configs, dict(zip(configs, overrides, strict=True)), common)
 
 
-def merged(below, above):
-    """Mappings are merged, all else is replaced: as Snakemake does with several `--configfile`s."""
+def read_layers(paths: Iterable[Path]) -> dict[str, Any]:
+    """Config files, merged from left to right. Raises QuacError that names a file that is not a config."""
+    layers: dict[str, Any] = {}
+    for path in paths:
+        try:
+            layer = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise QuacError(f"{path}: not YAML ({error}); correct it") from None
+        if not isinstance(layer, dict | None):
+            raise QuacError(f"{path}: must be a mapping of sections, such as `data:` and `solver:`")
+        layers = merged(layers, layer or {})
+    return layers
+
+
+def merged(below: Any, above: Any) -> Any:
+    """Mappings are merged, everything else is replaced: as Snakemake does with several `--configfile`s."""
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
     return below | {name: merged(below.get(name), value) for name, value in above.items()}
 
 
-def _overlays(listed):
+def _overrides(listed: Any) -> dict[str, dict[str, Any]]:
     """{name: its sections}."""
     named = isinstance(listed, list) and all(isinstance(run, dict) and run.get("name") is not None for run in listed)
     if not named:
         raise config_error(["runs: must be a list of runs, each with a name: `- {name: plain}`"])
-    overlays, faults, folders = {}, [], set()
+    overrides: dict[str, dict[str, Any]] = {}
+    faults, folders = [], set()
     for run in listed:
         name = str(run["name"])
         if not re.fullmatch(r"\w[\w.-]*", name) or name.endswith("."):
-            faults.append(f"runs: {name!r} is no name for a folder; take letters, digits, `_`, `-` and `.`")
-        elif name.casefold() in _TAKEN:
+            faults.append(f"runs: {name!r} cannot name a folder; use letters, digits, `_`, `-` and `.`")
+        elif name.casefold() in _RESERVED:
             faults.append(f"runs: {name!r} is the name of a folder of the workflow; choose another")
-        elif name.casefold() in folders:  # some file systems do not tell A from a
+        elif name.casefold() in folders:  # some file systems do not distinguish A from a
             faults.append(f"runs: {name!r} is the name of two runs; choose another")
         folders.add(name.casefold())
-        overlays[name] = {section: value for section, value in run.items() if section != "name"}
-        if "root_dir" in _section(overlays[name], "solver"):
+        overrides[name] = {section: value for section, value in run.items() if section != "name"}
+        if "root_dir" in _section(overrides[name], "solver"):
             faults.append(
-                f"runs.{name}.solver.root_dir: is one for all runs, each of which has a folder in it; leave it out"
+                f"runs.{name}.solver.root_dir: all runs have the same, and each a folder in it; leave it out here"
             )
     if faults:
         raise config_error(faults)
-    return overlays
+    return overrides
 
 
-def _run(base, name, overlay, above):
+def _run(base: dict[str, Any], name: str, override: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """One run's config, as if the user had written it alone."""
-    whole = merged(merged(base, overlay), {section: value for section, value in above.items() if section != "runs"})
-    common_name, own_name = (_section(part, "log").get("name") for part in (base, overlay))
+    whole = merged(merged(base, override), {section: value for section, value in above.items() if section != "runs"})
+    common_name, own_name = (_section(part, "log").get("name") for part in (base, override))
     root = _section(base, "solver").get("root_dir")
     own = {"log": {"name": own_name or (f"{common_name}-{name}" if common_name else name)}}
     own |= {"solver": {"root_dir": os.path.join(str(root), name)}} if root else {}
-    if (shared := _section(base, "log").get("log_dir")) and not _section(overlay, "log").get("log_dir"):
+    if (shared := _section(base, "log").get("log_dir")) and not _section(override, "log").get("log_dir"):
         own["log"]["log_dir"] = os.path.join(str(shared), name)
-    # A section that is none is left as it is, to be complained of.
+    # What is not a section is left as it is, for the validation to report.
     sections = {section: whole.get(section) or {} for section in own}
     return whole | {section: there | own[section] for section, there in sections.items() if isinstance(there, dict)}
 
 
-def _section(config, name):
+def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
     section = config.get(name)
     return section if isinstance(section, dict) else {}
 
 
-def _same_reports(runs):
+def _same_reports(runs: Iterable[tuple[str, Config]]) -> Iterator[str]:
     """Faults of runs whose report would have the name of another page."""
-    found = {INDEX: None}
+    pages: dict[str, str | None] = {INDEX: None}
     for name, config in runs:
         report = config.run_name.casefold()
-        if report in found:
-            other = f"of {found[report]}" if found[report] else "that compares the runs"
-            yield f"runs.{name}.log.name: {config.run_name} is the name of the page {other}; choose another"
-        found.setdefault(report, name)
+        if report in pages:
+            page = f"of {pages[report]}" if pages[report] else "that compares the runs"
+            yield f"runs.{name}.log.name: {config.run_name} is the name of the page {page}; choose another"
+        pages.setdefault(report, name)
 
 
-def _sharing(configs, names, common):
+def _shared(configs: dict[str, Config], names: dict[str, str], common: Config | None) -> Runs:
     """Whose data and classifier each run uses: of the first with the same settings, the common ones before all."""
     candidates = {os.path.normpath(common.solver.root_dir): common, **configs} if common else configs
-    data, judges, prepared, judged = {}, {}, {}, {}
+    data: dict[str, str] = {}
+    classifiers: dict[str, str] = {}
+    prepared: dict[str, str] = {}
+    fitted: dict[str, str] = {}
     for folder, config in candidates.items():
-        data[folder] = prepared.setdefault(digest_of(_data_settings(config)), folder)
-        judges[folder] = judged.setdefault(digest_of([data[folder], _judge_settings(config)]), folder)
-    used = {*configs, *(data[folder] for folder in configs), *(judges[folder] for folder in configs)}
-    holders = {folder: config for folder, config in candidates.items() if folder in used}
-    return Runs(configs, names, holders, data, judges)
+        data[folder] = prepared.setdefault(json_sha256(_data_settings(config)), folder)
+        classifiers[folder] = fitted.setdefault(json_sha256([data[folder], _classifier_settings(config)]), folder)
+    used = {*configs, *(data[folder] for folder in configs), *(classifiers[folder] for folder in configs)}
+    owners = {folder: config for folder, config in candidates.items() if folder in used}
+    return Runs(configs, names, owners, data, classifiers)
 
 
-def _data_settings(config):
-    settings = {stage: stage_settings(config, stage) for stage in data_stages(config)}
-    if config.split:  # its lists lie beside the data, wherever that is
+def _data_settings(config: Config) -> dict[str, Any]:
+    """What the prepared data depends on."""
+    settings = {str(job): changed_settings(config, job) for job in jobs_of("data", config)}
+    if config.split:  # its lists lie next to the data, wherever that is
         for split in config.splits:
-            settings[f"index_{split}"]["source"] = None
+            settings[f"index_{split}"].pop(f"{SECTIONS[split]}.source")
     return settings
 
 
-def _judge_settings(config):
-    """With the files, of which the stages' settings say nothing since a digest does."""
+def _classifier_settings(config: Config) -> list[Any]:
+    """What the classifier depends on; the files by their paths, since their digests are not known here."""
     files = [config.validation_config.classifier_checkpoint, config.classifier.weights]
-    further = [[name, judge.classifier_checkpoint] for name, judge in sorted(config.judges.items())]
-    return [files, further, {stage: stage_settings(config, stage) for stage in judge_stages(config)}]
+    judges = [[name, judge.classifier_checkpoint] for name, judge in sorted(config.judges.items())]
+    return [files, judges, {str(job): changed_settings(config, job) for job in jobs_of("classifier", config)}]

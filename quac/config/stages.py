@@ -1,230 +1,196 @@
-"""What each stage depends on: the settings that go into its key file.
+"""The stages of the workflow: which settings and files the result of each depends on.
 
-A stage reads its settings from its key file and from nowhere else; so what
-is not listed here cannot change its result, and what is listed makes it run
-again when it changes. How a stage is carried out (threads, device, logging,
-length of the training) is handed to it beside the key.
+A stage runs again when one of them changes, and only then. How a stage is carried out (threads, device, logging) is not
+part of this; see `quac.config.run_options`.
 """
 
-import json
-from pathlib import Path
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
 
-from quac.config.loss_weights import is_used
-from quac.system.errors import QuacError
+from quac.config import Config
 
-# Of the sections, what the training does not depend on.
-_OF_DATA = {"img_size", "batch_size", "scale", "shift", "augment", "sampling", "preprocess", "load_size"}
-_SIZES = {"preprocess", "load_size"}
-_READING = {"range", "background", "page", "max_pixels"}
-_RANGE = {"scale", "shift"}
-_SHOWING = {"scale", "shift", "img_size", "outputs", "classes"}  # how images reach a classifier
-_NETWORKS = {"num_domains"}  # counted in the data; the rest of `model` decides
+Keys = tuple[str, ...]
 
 
-def stage_settings(config, stage):
-    """The settings that a stage depends on, as a JSON-able dict.
+@dataclass(frozen=True)
+class Condition:
+    """What a stage reads in addition, if a condition on its settings holds."""
 
-    Args:
-        config: a resolved Config.
-        stage: `config`, `split`, `index_<split>`, `checks`, `store_<split>`, `classifier`, `check`, `train`,
-            `schedule_<last step of a segment>`, `score`, `conversion_<split>`, `styles_<split>` or `select`.
+    holds: Callable[[Config], bool]
+    reads: Keys
+    files: Keys = ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the result of a stage depends on.
+
+    Attributes:
+        reads: dotted keys of the resolved config, by their YAML names. A section stands for all its keys; `{split}` for
+            the section of the stage's split, `{splits}` for those of all splits; `*` for every name in a mapping; a
+            `?` at the end for whether an optional section is given.
+        files: keys that name the user's files; the stage depends on their content.
+        also: what it reads under a condition.
+        home: whose folder its key file lies in: that of the data, of the classifier, or of the run.
+        splits: the splits for which it is carried out, each with a key file of its own; None: once for all.
+        version: raised when the same settings give another result.
     """
-    name, _, part = stage.partition("_")
-    return _STAGES[name](config, part)
+
+    reads: Keys
+    files: Keys = ()
+    also: tuple[Condition, ...] = ()
+    home: Literal["data", "classifier", "run"] = "run"
+    splits: Literal["all", "evaluated"] | None = None
+    version: int = 1
 
 
-def data_stages(config):
-    """The stages that prepare a run's data."""
-    stored = [f"{stage}_{split}" for stage in ("index", "store") for split in config.splits]
-    return [*(["split"] if config.split else []), *stored, "checks"]
+def _in(section: str, *names: str) -> Keys:
+    return tuple(f"{section}.{name}" for name in names)
 
 
-def judge_stages(config):
-    """The stages that make or check a run's classifier."""
-    return ["check", *([] if config.validation_config.classifier_checkpoint else ["classifier"])]
+LISTING = _in("data", "layout", "classes")  # which images there are
+DECODING = _in("data", "range", "background", "page", "max_pixels")  # how a file becomes pixels
+SIZING = ("data.img_size", *_in("{split}", "preprocess", "load_size"))  # how images get their size
+RANGE = _in("data", "scale", "shift")  # of the networks' images
+SHOWN = _in("model", "img_size", "input_dim")  # what images the networks take and give
+JUDGING = _in("validation_config", "scale", "shift", "img_size", "outputs", "classes")  # how a classifier sees them
+JUDGES = _in("judges.*", "scale", "shift", "img_size", "outputs", "classes")
+SAVE_PLAN = _in("run", "total_iters", "save_every", "save_from")
+CLASSIFIER = ("validation_config.classifier_checkpoint",)
+MASKS = Condition(lambda config: config.conversion.mask == "paste", reads=("conversion.mask_edge", *SIZING, *DECODING))
+CLASSIFIER_LOSS = Condition(lambda config: config.loss.is_used("cls"), reads=JUDGING, files=CLASSIFIER)
+CONVERTING = (
+    *("validation_config.val_batch_size", "run.seed", "{split}.reference", "conversion.mask"),
+    *(*SHOWN, *RANGE, *JUDGING),
+)
 
-
-def read_settings(path):
-    """A key file's settings as nested namespaces: `settings.loss.lambda_cyc`."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        return json.loads(text, object_hook=lambda section: SimpleNamespace(**section)).settings
-    except (OSError, ValueError, AttributeError) as error:
-        raise QuacError(f"{path}: is no key file ({error}); delete it and run the same command again") from None
-
-
-def as_dict(settings):
-    """A section whose names are the user's own, as a dict again; other values as they are."""
-    if isinstance(settings, SimpleNamespace):
-        return {name: as_dict(value) for name, value in vars(settings).items()}
-    return [as_dict(value) for value in settings] if isinstance(settings, list) else settings
-
-
-def _split(config, _):
-    return {**config.split.model_dump(), **_listing(config), **_reading(config), "distance": _distance(config)}
-
-
-def _index(config, split):
-    return {"split": split, "source": config.splits[split].origin, **_listing(config), **_reading(config)}
-
-
-def _checks(config, _):
-    return {
-        "num_domains": config.model.num_domains,
-        "splits": list(config.splits),
-        "severity": config.checks.severity,
-        "near_duplicate_distance": _distance(config),
-        "sampling": sorted(config.data.sampling) if isinstance(config.data.sampling, dict) else None,
-        "sizes": {split: _sizes(config, split) for split in config.splits},
-    }
-
-
-def _store(config, split):
-    return {**_sizes(config, split), "channels": config.model.input_dim, **_reading(config)}
-
-
-def _sizes(config, split):
-    """How images come to their size."""
-    return {"img_size": config.data.img_size, **config.splits[split].model_dump(include=_SIZES)}
-
-
-def _listing(config):
-    """Which images there are."""
-    return {"layout": config.data.layout, "classes": config.data.classes}
-
-
-def _reading(config):
-    """How a file becomes pixels."""
-    return {"reading": config.data.model_dump(include=_READING)}
-
-
-def _distance(config):
-    return config.checks.near_duplicate_distance
-
-
-def _classifier(config, _):
-    return {
-        "classifier": config.classifier.model_dump(exclude={"weights"}),  # the file itself is among the digests
-        "seed": config.run.seed,
-        "model": _shown(config),
-        "judge": config.validation_config.model_dump(include={"scale", "shift", "img_size"}),
-        "data": config.data.model_dump(include={*_RANGE, "augment"}),
-    }
-
-
-def _check(config, _):
-    judge = config.validation_config
-    return {
-        "min_accuracy": judge.min_accuracy,
-        "splits": list(config.splits),
-        "batch_size": judge.val_batch_size,
-        "model": _shown(config),
-        **_judging(config),
-        **_further_judges(config),
-    }
-
-
-def _train(config, _):
-    return {
-        "data": {**config.data.model_dump(include=_OF_DATA), **_reading(config)},
-        "model": config.model.model_dump(exclude=_NETWORKS),
-        "solver": config.solver.model_dump(exclude={"root_dir", "channels_last", "compile"}),
-        "loss": config.loss.model_dump(),
-        "seed": config.run.seed,
-        "init": config.init.model_dump(include={"classes", "freeze_d"}),  # the checkpoint itself is among the digests
-        "judge": _judging(config)["judge"] if is_used(config.loss, "cls") else None,
-    }
-
-
-def _schedule(config, end):
-    """How far a segment is trained, and which of its steps are saved. (Not what is trained: that is `train`.)"""
-    run, total = config.run, config.run.total_iters
-    return {"end": min(int(end), total), "save_every": run.save_every, "last": total <= int(end), **_save_from(config)}
-
-
-def _conversion(config, split):
-    return {
-        "tries": config.validation_config.num_outs_per_domain,
-        "max_per_class": None,
-        **_converting(config, split),
-        **_further_judges(config),
-    }
-
-
-def _score(config, _):
-    """Of a checkpoint, to choose one."""
-    chosen = config.selection
-    return {
-        "tries": chosen.tries or config.validation_config.num_outs_per_domain,
-        "max_per_class": chosen.max_per_class,
-        **_converting(config, "validation"),
-    }
-
-
-def _converting(config, split):
-    """How a split is converted; all that its grids of styles depend on."""
-    return {
-        "batch_size": config.validation_config.val_batch_size,
-        "seed": config.run.seed,
-        "model": config.model.model_dump(exclude=_NETWORKS),
-        "references": config.reference_split(split),
-        **_judging(config),
-        **_masking(config, split),
-    }
-
-
-def _masking(config, split):
-    """How masks are read and used. Nothing where they are not: a run without them has the key that it always had."""
-    if config.conversion.mask == "none":
-        return {}
-    return {"mask": {"edge": config.conversion.mask_edge, **_sizes(config, split), **_reading(config)}}
-
-
-def _shown(config):
-    """What images the classifier is shown."""
-    return config.model.model_dump(include={"img_size", "input_dim"})
-
-
-def _judging(config):
-    """How images reach the classifier."""
-    return {
-        "judge": config.validation_config.model_dump(include=_SHOWING),
-        "data": config.data.model_dump(include=_RANGE),
-    }
-
-
-def _further_judges(config):
-    return {"judges": {name: judge.model_dump(include=_SHOWING) for name, judge in config.judges.items()}}
-
-
-def _select(config, _):
-    chosen = config.selection.model_dump(include={"metric", "kind", "rule"})
-    saved = {"save_every": config.run.save_every, "total_iters": config.run.total_iters}
-    return {**saved, "selection": chosen, **_save_from(config)}
-
-
-def _save_from(config):
-    """(Only where it is set, so that keys are what they were before there was such a setting.)"""
-    return {"save_from": config.run.save_from} if config.run.save_from else {}
-
-
-def _config(config, _):
-    return config.model_dump()
-
-
-_STAGES = {
-    "config": _config,
-    "split": _split,
-    "index": _index,
-    "checks": _checks,
-    "store": _store,
-    "classifier": _classifier,
-    "check": _check,
-    "train": _train,
-    "schedule": _schedule,
-    "score": _score,
-    "conversion": _conversion,
-    "styles": _converting,
-    "select": _select,
+STAGES = {
+    "config": Stage(reads=tuple(Config.model_fields)),
+    "split": Stage(
+        reads=("split", *LISTING, *DECODING, "checks.near_duplicate_distance"), files=("split.source",), home="data"
+    ),
+    "index": Stage(
+        reads=(*_in("{split}", "source", "sources"), *LISTING, *DECODING),
+        files=("{split}.source",),
+        home="data",
+        splits="all",
+    ),
+    "checks": Stage(
+        reads=(
+            "checks",
+            "model.num_domains",
+            "data.sampling",
+            "data.img_size",
+            *_in("{splits}", "preprocess", "load_size"),
+        ),
+        home="data",
+    ),
+    "store": Stage(reads=(*SIZING, "model.input_dim", *DECODING), home="data", splits="all"),
+    "classifier": Stage(
+        reads=(
+            *_in("classifier", "backbone", "epochs", "patience", "batch_size", "lr", "width", "class_weights"),
+            *_in("validation_config", "scale", "shift", "img_size"),
+            *("run.seed", "data.augment", *SHOWN, *RANGE),
+        ),
+        files=("classifier.weights",),
+        home="classifier",
+    ),
+    "check": Stage(
+        reads=(
+            *_in("validation_config", "min_accuracy", "val_batch_size"),
+            *("test_data?", *SHOWN, *RANGE, *JUDGING, *JUDGES),
+        ),
+        files=(*CLASSIFIER, "judges.*.classifier_checkpoint"),
+        home="classifier",
+    ),
+    "train": Stage(
+        reads=(
+            *_in("data", "img_size", "preprocess", "load_size", "batch_size", "augment", "sampling"),
+            *_in("model", "kind", "style_dim", "latent_dim", "final_activation"),
+            *_in("model", "conv_dim", "max_conv_dim", "hidden_dim"),
+            *_in("solver", "lr", "f_lr", "beta1", "beta2", "weight_decay", "ema", "ema_warmup", "precision"),
+            *("loss", "run.seed", *_in("init", "classes", "freeze_d"), *SHOWN, *RANGE, *DECODING),
+        ),
+        files=("init.from",),
+        also=(CLASSIFIER_LOSS,),
+    ),
+    "save_plan": Stage(reads=SAVE_PLAN),
+    "score": Stage(
+        reads=(*_in("selection", "tries", "max_per_class"), "conversion.shards", *CONVERTING),
+        files=CLASSIFIER,
+        also=(MASKS,),
+    ),
+    "select": Stage(reads=(*_in("selection", "metric", "kind", "rule"), *SAVE_PLAN)),
+    "convert": Stage(
+        reads=("validation_config.num_outs_per_domain", "conversion.shards", *CONVERTING, *JUDGES),
+        files=(*CLASSIFIER, "judges.*.classifier_checkpoint"),
+        also=(MASKS,),
+        splits="evaluated",
+    ),
+    "style_grids": Stage(reads=CONVERTING, files=CLASSIFIER, also=(MASKS,), splits="evaluated"),
+    "matrices": Stage(reads=(), splits="evaluated"),
+    "report": Stage(reads=()),
 }
+SECTIONS = {"train": "data", "validation": "validation_data", "test": "test_data"}  # of each split
+
+
+@dataclass(frozen=True)
+class StageJob:
+    """A stage and, if it is carried out for each split, its split."""
+
+    name: str
+    split: str | None = None
+
+    @property
+    def stage(self) -> Stage:
+        return STAGES[self.name]
+
+    def __str__(self) -> str:
+        """As its key file is named."""
+        return f"{self.name}_{self.split}" if self.split else self.name
+
+    def reads(self, config: Config) -> Keys:
+        """The keys that it reads, its splits and the conditions of `config` filled in."""
+        also = [key for condition in self.stage.also if condition.holds(config) for key in condition.reads]
+        return tuple(dict.fromkeys(self._filled([*self.stage.reads, *also], config)))
+
+    def files(self, config: Config) -> Keys:
+        """The keys of the files on whose content it depends, likewise."""
+        also = [key for condition in self.stage.also if condition.holds(config) for key in condition.files]
+        return tuple(dict.fromkeys(self._filled([*self.stage.files, *also], config)))
+
+    def _filled(self, keys: list[str], config: Config) -> Iterator[str]:
+        # Scores are of the validation split; which splits a stage of all of them has is one of its settings.
+        section = SECTIONS[self.split or "validation"]
+        for key in keys:
+            if "{splits}" in key:
+                yield from (key.replace("{splits}", SECTIONS[split]) for split in config.splits)
+                yield "test_data?"
+            else:
+                yield key.replace("{split}", section)
+
+
+def stage_jobs(config: Config) -> list[StageJob]:
+    """The stages of a run, in the order of the chain."""
+    without = {*([] if config.split else ["split"])}
+    without |= {"classifier"} if config.validation_config.classifier_checkpoint else set()
+    splits: dict[str | None, list[str | None]] = {
+        None: [None],
+        "all": [*config.splits],
+        "evaluated": [*config.evaluated_splits],
+    }
+    return [
+        StageJob(name, split) for name, stage in STAGES.items() if name not in without for split in splits[stage.splits]
+    ]
+
+
+def jobs_of(home: str, config: Config) -> list[StageJob]:
+    """The stages whose key files lie in a folder: that of the `data`, of the `classifier`, or of the `run`."""
+    return [job for job in stage_jobs(config) if job.stage.home == home]
+
+
+def job_named(name: str) -> StageJob:
+    """The stage of a key file's name, such as `store_train`."""
+    stage, _, split = name.rpartition("_")
+    return StageJob(stage, split) if stage in STAGES and split in SECTIONS else StageJob(name)

@@ -1,148 +1,284 @@
-"""Conversion of a whole split: every query into every other class, judged."""
+"""The conversion engine: converts queries into other classes, judges the tries and decides which is the best.
 
+It serves the conversion of a split, of image files, style grids, the evaluation in training and the Python API.
+"""
+
+import copy
 import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
-from quac.conversion.masks import Pasting
-from quac.data.batches import batches_of, load, to_pixels
-from quac.models.starganv2.styles import padded
+from quac.classifier.judge import Judge
+from quac.data.batches import batches_of, load, pad_rows, to_pixels
+from quac.data.masks import Masks
+from quac.data.store import Store
+from quac.models.base import Converter, Styles
 from quac.system.console import progress
 from quac.system.errors import QuacError
+
+Drawn = Sequence[tuple[Tensor, list[str]]]  # of each try: styles (B, style_dim), and their names
+OnBest = Callable[[str, int, int, np.ndarray], None]
+Measure = Callable[["TryBatch"], list[dict[str, Tensor]]]  # {column: (B,)} of each try
+
+
+class QueryBatch:
+    """Query images of one size (B, C, H, W), in the networks' range, prepared for conversion into any class.
+
+    Attributes:
+        digests: of each query, by which its styles are drawn.
+        label: the class of them all; -1 if it is not known.
+        mask: (B, 1, H, W), 1 inside: outside, a generated image is its query. None: it is generated as a whole.
+    """
+
+    def __init__(
+        self, converter: Converter, x: Tensor, digests: Sequence[str] = (), label: int = -1, mask: Tensor | None = None
+    ):
+        self.converter, self.x, self.digests, self.label, self.mask = converter, x, digests, label, mask
+        self.prepared = converter.prepare(x)
+
+    @cached_property
+    def own_style(self) -> Tensor:
+        """The style of each query itself, see `Converter.own_style`."""
+        return self.converter.own_style(self.x, self.label)
+
+    def draw(self, styles: Styles, target: int, count: int) -> Drawn:
+        """The first styles that are drawn for each query."""
+        return [styles.draw(self.digests, target, number) for number in range(count)]
+
+    def select(self, rows: np.ndarray) -> "QueryBatch":
+        """Some of the queries."""
+        batch = copy.copy(self)
+        batch.__dict__.pop("own_style", None)
+        batch.x, batch.prepared, batch.digests = self.x[rows], self.prepared[rows], [self.digests[row] for row in rows]
+        batch.mask = None if self.mask is None else self.mask[rows]
+        return batch
+
+    def masked(self, images: Tensor) -> Tensor:
+        """Blend generated images (B, C, H, W) into their queries by the mask."""
+        return images if self.mask is None else torch.lerp(self.x, images, self.mask)
+
+
+@dataclass(frozen=True)
+class TryBatch:
+    """Tries of a batch of queries to one class: lists with an entry for each try."""
+
+    queries: QueryBatch
+    target: int  # label of the class
+    names: list[list[str]]  # of the styles, of each query
+    generated: list[Tensor]  # images (B, C, H, W), as the network gives them
+    images: list[Tensor]  # the same with the mask applied; these are judged and measured
+    logits: list[Tensor]  # (B, classes), the classifier's; empty without one
+
+    @cached_property
+    def probabilities(self) -> list[Tensor]:
+        """(B, classes) of each try."""
+        return [logits.softmax(1) for logits in self.logits]
+
+    @cached_property
+    def predicted(self) -> list[Tensor]:
+        """(B,) int64 of each try: the label that the classifier gives to the image."""
+        return [logits.argmax(1) for logits in self.logits]
+
+    @cached_property
+    def l1(self) -> list[Tensor]:
+        """(B,) of each try: mean absolute difference to the query, in the networks' range."""
+        return [(image - self.queries.x).abs().mean((1, 2, 3)) for image in self.images]
+
+    @cached_property
+    def best(self) -> Tensor:
+        """(B,) int64, each query's best try: one that is called the target before one that is not, then that of the
+        highest target probability, then the first."""
+        verdicts = zip(self.probabilities, self.predicted, strict=True)
+        ranks = [p[:, self.target] - (predicted != self.target).to(p.dtype) for p, predicted in verdicts]
+        return torch.stack(ranks).argmax(0)
+
+    def of_best(self, images: list[Tensor]) -> Tensor:
+        """The image (B, C, H, W) of each query's best try."""
+        chosen = images[0]
+        for number, image in enumerate(images[1:], 1):
+            chosen = torch.where((self.best == number)[:, None, None, None], image, chosen)
+        return chosen
+
+    def convert_back(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) of a try, converted back into the class of the queries with each query's own style."""
+        converter, label = self.queries.converter, self.queries.label
+        back = QueryBatch(converter, images, mask=self.queries.mask)
+        return back.masked(converter.render(back.prepared, self.queries.own_style, label))
+
+    @cached_property
+    def finite(self) -> Tensor:
+        """(B,) bool: whether no try of a query has NaN or infinity, in its image or its probabilities."""
+        values = [image.isfinite().flatten(1).all(1) for image in self.generated]
+        return torch.stack([*values, *(p.isfinite().all(1) for p in self.probabilities)]).all(0)
+
+
+def convert_batch(
+    queries: QueryBatch, target: int, drawn: Drawn, judge: Judge | None = None, at_a_time: int | None = None
+) -> TryBatch:
+    """Convert queries into a class, once for each style that `QueryBatch.draw` gives, and judge the images.
+
+    `at_a_time`: images that are rendered together at most, if these are several tries; None: one try after another.
+    """
+    generated, images, logits = [], [], []
+    size = len(queries.x)
+    step = max(1, (at_a_time or size) // size)  # tries
+    for start in range(0, len(drawn), step):
+        styles = [style for style, _ in drawn[start : start + step]]
+        prepared = queries.prepared if len(styles) == 1 else torch.cat([queries.prepared] * len(styles))
+        style = styles[0] if len(styles) == 1 else torch.cat(styles)
+        rendered = queries.converter.render(prepared, style, target).split(size)
+        masked = [queries.masked(image) for image in rendered]
+        generated += rendered
+        images += masked
+        if judge:
+            logits += judge.logits(masked[0] if len(masked) == 1 else torch.cat(masked)).split(size)
+    return TryBatch(queries, target, [names for _, names in drawn], generated, images, logits)
 
 
 @torch.inference_mode()
 def convert(
-    generator, judge, store, styles, settings, device, keep=None, details=None, shard=(0, 1), masks=None, quiet=False
-):
+    converter: Converter,
+    judge: Judge,
+    store: Store,
+    styles: dict[str, Styles],
+    *,
+    tries: int,
+    batch_size: int,
+    seed: int = 0,
+    max_per_class: int | None = None,
+    shard: tuple[int, int] = (0, 1),
+    masks: Masks | None = None,
+    measure: Measure | None = None,
+    on_best: OnBest | None = None,
+    quiet: bool = False,
+) -> pd.DataFrame:
     """Convert the images of a split into all other classes.
 
     Args:
-        generator: the averaged generator.
-        judge: see `quac.classifier.judge.Judge`.
         store: the queries, of one size or of many.
-        styles: {kind: LatentStyles or ReferenceStyles}.
-        settings: `tries` per query and target, `batch_size`, `data` (scale, shift), `seed`, and `max_per_class`, the
-            number of queries of a class at most, or None.
-        keep: called with (kind, row of the store, target label, image of the store's depth) for the best try of each
-            query and target: one that is called the target before one that is not, then that of the highest
-            target probability, then the first.
-        details: Details, to measure more than the choice of a checkpoint needs.
-        shard: (i, n): only every n-th batch, from the i-th on. The n tables together are the whole one;
-            where there are fewer batches, some have no rows.
-        masks: see `quac.data.masks.Masks`: what lies outside is that of the query, before anything is measured.
+        styles: {style kind: Styles}.
+        tries: per query and target.
+        batch_size: queries at a time.
+        seed, max_per_class: see `chosen_queries`.
+        shard: (i, n): only every n-th batch, from the i-th on. The n tables together are the whole one; if there are
+            fewer batches, some have no rows.
+        masks: what lies outside of them is that of the query, before anything is measured.
+        measure: measures more than the choice of a checkpoint needs, see `quac.evaluation.tries.measure_tries`.
+        on_best: called with (style kind, row of the store, target label, image (C, H, W) of the store's depth) for the
+            best try of each query and target, see `TryBatch.best`.
         quiet: without progress bars.
 
     Returns:
-        DataFrame, one row per try: `query` (path), `digest`, `source`, `target`, `kind`, `try`, `style`
-        (name of the latent, or path of the reference), `predicted`, `p_source`, `p_target`, `l1` (mean
-        absolute difference to the query in the networks' range), `query_predicted`, `query_p_source` and
-        `query_p_target` (what the judge says of the query), the columns of `details`, `best`, and `batch`, a number.
-        With `details` also a row for each query with its own class as the target and its own style (`own`).
+        DataFrame, one row per try: `query` (path), `digest`, `source`, `target`, `kind`, `try`, `style` (name of the
+        latent, or path of the reference), `predicted`, `p_source`, `p_target`, `l1`; `query_predicted`,
+        `query_p_source` and `query_p_target`, which are of the query itself; the columns of `measure`; `batch`, a
+        number; and `best`. With `measure` there is also a row for each query with its own class as the target and its
+        own style (`own`).
+
+    Raises QuacError if a number is NaN or infinite.
     """
-    batches = [
-        (number, label, rows)
-        for number, (label, rows) in enumerate(
-            (label, rows)
-            for label in range(len(store.classes))
-            for rows in batches_of(store, chosen_queries(store, label, settings), settings.batch_size)
-        )
-    ][shard[0] :: shard[1]]
+    batches: list[tuple[int, np.ndarray]] = []
+    for label in range(len(store.classes)):
+        chosen = chosen_queries(store, label, seed, max_per_class)
+        batches += [(label, rows) for rows in batches_of(store, chosen, batch_size)]
+    numbered = [*enumerate(batches)][shard[0] :: shard[1]]
     if masks:
-        masks.read([row for *_, rows in batches for row in rows], quiet)
-    total = sum(len(rows) for *_, rows in batches)
+        masks.read([row for _, (_, rows) in numbered for row in rows], quiet)
+    total = sum(len(rows) for _, (_, rows) in numbered)
     parts, bar = [], progress(total=total, what="converting", unit="query", disable=quiet)
-    for number, label, rows in batches:
-        part = _convert_batch(generator, judge, store, styles, settings, device, keep, details, masks, label, rows)
-        parts.append(part.assign(batch=number))
+    for number, (label, rows) in numbered:
+        padded = pad_rows(rows, store.batch_size(rows[0], batch_size))
+        queries = load_queries(converter, store, padded, masks, label)
+        part, best_images = _convert_queries(queries, judge, styles, tries, measure, on_best is not None)
+        parts.append(_table(store, label, rows, part).assign(batch=number))
+        for style_kind, target, images in best_images:
+            for row, image in zip(rows, pixels_for(store, converter, images).cpu().numpy(), strict=False):
+                if on_best:
+                    on_best(style_kind, row, target, image)
         bar.update(len(rows))
     bar.close()
     if not parts:  # more shards than batches
         return pd.DataFrame({"batch": pd.Series(dtype=int)})
     table = pd.concat(parts, ignore_index=True)
-    numbers = table.select_dtypes("number").drop(columns="diversity", errors="ignore")  # which one try has not
-    if not np.isfinite(numbers.to_numpy()).all():
-        raise QuacError("the networks of this checkpoint, or a classifier, give NaN or infinity: it cannot be scored")
-    table["best"] = False
-    rank = table["p_target"] - (table["predicted"] != table["target"]).astype("float32")
-    table.loc[rank.groupby([table["kind"], table["query"], table["target"]]).idxmax(), "best"] = True
-    return table
+    numbers = table.select_dtypes("number").drop(columns="diversity", errors="ignore")  # NaN if there is only one try
+    require_finite(numbers.to_numpy())
+    return table.assign(best=table.pop("best").astype(bool))
 
 
-def chosen_queries(store, label, settings):
-    """Rows of the queries of a class: all, or `settings.max_per_class` of them, drawn by the seed and their digests."""
+def require_finite(numbers: np.ndarray) -> None:
+    """Raise QuacError if one of the numbers of a conversion is NaN or infinite."""
+    if not np.isfinite(numbers).all():
+        raise QuacError("The networks of this checkpoint, or a classifier, give NaN or infinity: it cannot be used.")
+
+
+def chosen_queries(store: Store, label: int, seed: int = 0, max_per_class: int | None = None) -> np.ndarray:
+    """Rows of the queries of a class: all, or `max_per_class` of them, drawn by the seed and their digests."""
     rows = store.rows_of(label)
-    if settings.max_per_class is None or len(rows) <= settings.max_per_class:
+    if max_per_class is None or len(rows) <= max_per_class:
         return rows
-    draws = [hashlib.sha256(f"{settings.seed}\0{store.digests[row]}".encode()).digest() for row in rows]
-    return np.sort(rows[sorted(range(len(rows)), key=lambda i: (draws[i], i))[: settings.max_per_class]])
+    draws = [hashlib.sha256(f"{seed}\0{store.digests[row]}".encode()).digest() for row in rows]
+    return np.sort(rows[sorted(range(len(rows)), key=lambda i: (draws[i], i))[:max_per_class]])
 
 
-def _convert_batch(generator, judge, store, styles, settings, device, keep, details, masks, source, rows):
-    """All kinds, targets and tries of one batch of queries of one class; numbers are copied from the device once."""
-    all_rows = padded(rows, store.batch_size(rows[0], settings.batch_size))
-    digests = store.digests[all_rows]
-    x = load(store, all_rows, device, settings.data.scale, settings.data.shift)
-    if masks:
-        generator = Pasting(generator, torch.from_numpy(masks[all_rows]).to(device))
-    features, of_query = generator.features(x), judge(x)
-    own = details.own_style(x, source) if details else None
-    tries, measured, best_images = [], [], []
-    for kind, kind_styles in styles.items():
-        for target in range(len(store.classes)):
+def load_queries(
+    converter: Converter, store: Store, rows: np.ndarray, masks: Masks | None = None, label: int = -1
+) -> QueryBatch:
+    """Rows of a store that have one size, on the device of the networks."""
+    x = load(store, rows, converter.device, converter.info.scale, converter.info.shift)
+    mask = torch.from_numpy(masks[rows]).to(converter.device) if masks else None
+    return QueryBatch(converter, x, store.digests[rows], label, mask)
+
+
+def pixels_for(store: Store, converter: Converter, images: Tensor) -> Tensor:
+    """Images in the networks' range -> pixels of the store's depth, uint8 or uint16."""
+    depth = torch.uint8 if store.flat.dtype == np.uint8 else torch.uint16
+    return to_pixels(images, converter.info.scale, converter.info.shift, depth)
+
+
+def _convert_queries(
+    queries: QueryBatch, judge: Judge, styles: dict[str, Styles], tries: int, measure: Measure | None, keep_best: bool
+) -> tuple[list[dict], list[tuple[str, int, Tensor]]]:
+    """All style kinds, targets and tries of one batch.
+
+    Returns a dict of each try: `target` (label), `kind`, `try`, `style` (names), and `numbers`, {column: (B,) tensor};
+    and the images of the best tries, as (style kind, target, (B, C, H, W)).
+    """
+    source, p_query = queries.label, judge(queries.x)
+    rows: list[dict] = []
+    best_images = []
+    for style_kind, kind_styles in styles.items():
+        for target in range(len(queries.converter.classes)):
             if target != source:
-                drawn = (kind_styles.draw(digests, target, number) for number in range(settings.tries))
-            elif details:
-                drawn = [(own, ["own"] * len(x))]
+                drawn = queries.draw(kind_styles, target, tries)
+            elif measure:
+                drawn = [(queries.own_style, ["own"] * len(queries.x))]
             else:
                 continue
-            best, best_image, images = torch.full((len(x),), -2.0, device=device), x, []
-            for number, (style, names) in enumerate(drawn):
-                image = generator.render(features, style)
-                logits = judge.logits(image)
-                p, called = logits.softmax(1), logits.argmax(1)
-                tries.append(
-                    {"target": store.classes[target], "kind": kind, "try": number, "style": names[: len(rows)]}
-                )
-                measured.append(
-                    {
-                        "predicted": called,
-                        "p_source": p[:, source],
-                        "p_target": p[:, target],
-                        "l1": (image - x).abs().mean((1, 2, 3)),
-                        "query_predicted": of_query.argmax(1),
-                        "query_p_source": of_query[:, source],
-                        "query_p_target": of_query[:, target],
-                    }
-                )
-                rank = p[:, target] - (called != target).to(p.dtype)  # any hit before any miss
-                better = rank > best
-                best = torch.where(better, rank, best)
-                best_image = torch.where(better[:, None, None, None], image, best_image)
-                if details:
-                    measured[-1] |= details.of(generator, image, x, own, logits, target)
-                    images.append(image)
-            if details:
-                for row, apart in zip(measured[-len(images) :], details.apart(images), strict=True):
-                    row["diversity"] = apart
-            if target != source:
-                best_images.append((kind, target, best_image))
-    if keep:
-        depth = torch.uint8 if store.flat.dtype == np.uint8 else torch.uint16
-        for kind, target, images in best_images:
-            pixels = to_pixels(images, settings.data.scale, settings.data.shift, depth).cpu().numpy()
-            for row, image in zip(rows, pixels, strict=False):
-                keep(kind, row, target, image)
-    names = list(measured[0])
-    numbers = torch.stack([torch.stack([row[name].float() for name in names]) for row in measured])
-    numbers = numbers.cpu().numpy()[:, :, : len(rows)]
-    return _table(store, source, rows, tries, names, numbers)
+            converted = convert_batch(queries, target, drawn, judge)
+            measured: list[dict] = measure(converted) if measure else [{} for _ in drawn]
+            for number, more in enumerate(measured):
+                p, numbers = converted.probabilities[number], {"predicted": converted.predicted[number]}
+                numbers |= {"p_source": p[:, source], "p_target": p[:, target], "l1": converted.l1[number]}
+                numbers |= {"query_predicted": p_query.argmax(1), "query_p_source": p_query[:, source]}
+                numbers |= {"query_p_target": p_query[:, target], **more, "best": converted.best == number}
+                about = {"target": target, "kind": style_kind, "try": number, "style": converted.names[number]}
+                rows.append({**about, "numbers": numbers})
+            if keep_best and target != source:
+                best_images.append((style_kind, target, converted.of_best(converted.images)))
+    return rows, best_images
 
 
-def _table(store, source, rows, tries, names, numbers):
-    """The rows of a batch, try by try; `numbers` are (tries, names, queries)."""
+def _table(store: Store, source: int, rows: np.ndarray, tries: list[dict]) -> pd.DataFrame:
+    """The rows of a batch, try by try. All numbers are copied from the device at once."""
+    names = list(tries[0]["numbers"])
+    stacked = torch.stack([torch.stack([row["numbers"][name].float() for name in names]) for row in tries])
+    numbers = stacked.cpu().numpy()[:, :, : len(rows)]  # (tries, names, queries)
     classes = np.array(store.classes, dtype=object)
     columns = dict(zip(names, numbers.transpose(1, 0, 2).reshape(len(names), -1), strict=True))
     for name in columns:
@@ -153,8 +289,9 @@ def _table(store, source, rows, tries, names, numbers):
             "query": np.tile(store.paths[rows], len(tries)),
             "digest": np.tile(store.digests[rows], len(tries)),
             "source": store.classes[source],
-            **{name: np.repeat([one[name] for one in tries], len(rows)) for name in ("target", "kind", "try")},
-            "style": [style for one in tries for style in one["style"]],
+            "target": np.repeat([store.classes[row["target"]] for row in tries], len(rows)),
+            **{name: np.repeat([row[name] for row in tries], len(rows)) for name in ("kind", "try")},
+            "style": [style for row in tries for style in row["style"][: len(rows)]],
             **columns,
         }
     )

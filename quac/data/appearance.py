@@ -1,130 +1,129 @@
 """Findings: images that look, or are stored, unlike the others."""
 
-import numpy as np
+from collections.abc import Iterator
 
-from quac.data.findings import conjoined, finding, sources_of, tally
-from quac.data.preprocess import parts, too_small
+import numpy as np
+import pandas as pd
+
+from quac.config import Config
+from quac.config.choices import split_mode
+from quac.data.findings import DataSet, Finding, finding, join_words, tally
+from quac.data.preprocess import sizing_of, too_small
 
 # Above these a difference is worth a warning.
-RESIZED = 2  # largest factor by which an area changes, by the smallest
-SQUASHED = 1.5  # longer side by the shorter one
-SHIFTED = 0.1  # distance of two mean histograms, see `_distance`
+MAX_AREA_RATIO = 2  # of the largest to the smallest area that is scaled to one size
+MAX_ASPECT_RATIO = 1.5  # longer side by the shorter one
+MAX_SHIFT = 0.1  # distance of two mean histograms, see `_distance`
 # By chance, one class in 200 is further apart than all shuffles, but hardly one in thousands by so much.
-SHUFFLES, BEYOND_CHANCE = 200, 0.05
-FEWEST_TO_COMPARE = 5  # images of a class and split, for their mean histogram to say something
-
-# The area that a scaling brings to one size.
-SCALED_BY = {
-    "resize": lambda width, height: width * height,
-    "scale_width": lambda width, _: width**2,
-    "scale_shortside": lambda width, height: np.minimum(width, height) ** 2,
-}
+SHUFFLES, MARGIN = 200, 0.05
+MIN_IMAGES = 5  # of a class and split, for a meaningful mean histogram
 
 
-def blank(data, _):
+def blank(data: DataSet, _: Config) -> Iterator[Finding]:
     for split, rows in data.usable[data.usable["low"] == data.usable["high"]].groupby("split", sort=False):
         yield finding(
-            f"{data.indexes[split].attrs['source']}: {len(rows)} image(s) are blank, all of one intensity "
+            f"{data.indexes[str(split)].attrs['source']}: {len(rows)} image(s) are blank, all of one intensity "
             f"({tally(rows['class'])})",
             "remove them",
             rows["name"],
         )
 
 
-def mixed_modes(data, _):
-    return _mixed(
-        data, data.usable["mode"], "modes", "save all images in one mode, so that no class can be told by its mode"
-    )
+def mixed_modes(data: DataSet, _: Config) -> Iterator[Finding]:
+    remedy = "save all images in one mode, so that the mode does not reveal the class"
+    return _mixed(data, data.usable["mode"], "modes", remedy)
 
 
-def mixed_bit_depths(data, _):
-    return _mixed(
-        data,
-        data.usable["bits"].astype(str) + " bits",
-        "depths",
-        "save all images with the same number of bits, on one scale of intensities",
-    )
+def mixed_bit_depths(data: DataSet, _: Config) -> Iterator[Finding]:
+    remedy = "save all images with the same number of bits, on one scale of intensities"
+    return _mixed(data, data.usable["bits"].astype(str) + " bits", "depths", remedy)
 
 
-def _mixed(data, values, what, remedy):
+def _mixed(data: DataSet, values: pd.Series, what: str, remedy: str) -> Iterator[Finding]:
     if values.nunique() > 1:
         rare = values != values.value_counts().index[0]
         yield finding(
-            f"{sources_of(data)}: the images have {values.nunique()} {what}: {tally(values)}",
+            f"{data.sources}: the images have {values.nunique()} {what}: {tally(values)}",
             remedy,
             data.usable["name"][rare] + ": " + values[rare],
         )
 
 
-def mixed_sizes(data, settings):
-    for scaling, measure in SCALED_BY.items():
-        rows = data.usable[_scaled_by(data, settings, scaling)]
-        areas = measure(rows["width"], rows["height"])
-        if len(areas) and areas.max() > RESIZED * areas.min():
-            small, large = (rows.loc[row] for row in (areas.idxmin(), areas.idxmax()))
+def mixed_sizes(data: DataSet, config: Config) -> Iterator[Finding]:
+    width, height = data.usable["width"], data.usable["height"]
+    areas_by_scaling = {  # the area that a scaling brings to one size
+        "resize": width * height,
+        "scale_width": width**2,
+        "scale_shortside": data.usable[["width", "height"]].min(axis=1) ** 2,
+    }
+    for scaling, all_areas in areas_by_scaling.items():
+        areas = all_areas[_scaled_by(data, config, scaling)]
+        if len(areas) and areas.max() > MAX_AREA_RATIO * areas.min():
+            rows = data.usable.loc[[areas.idxmin(), areas.idxmax()]]
             yield finding(
-                f"{sources_of(data)}: the images have {_size(small)} to {_size(large)} pixels, and are resized, "
+                f"{data.sources}: the images have {' to '.join(_sizes(rows))} pixels, and are resized, "
                 "each by a factor of its own",
-                "cut or scale the images so that a pixel is the same length in all of them, or do not scale them "
+                "crop or scale the images so that a pixel has the same length in all of them, or do not scale them "
                 "(data.preprocess: crop)",
-                [f"{row['name']}: {_size(row)}" for row in (small, large)],
+                rows["name"] + ": " + _sizes(rows),
             )
 
 
-def distorted(data, settings):
+def distorted(data: DataSet, config: Config) -> Iterator[Finding]:
     width, height = data.usable["width"], data.usable["height"]
     ratio = np.maximum(width, height) / np.minimum(width, height)
-    squashed = (ratio > SQUASHED) & _scaled_by(data, settings, "resize")
+    squashed = (ratio > MAX_ASPECT_RATIO) & _scaled_by(data, config, "resize")
     if squashed.any():
         rows = data.usable[squashed]
         yield finding(
-            f"{sources_of(data)}: {len(rows)} image(s) ({tally(rows['split'])}) have a side more than "
-            f"{SQUASHED} times the other, up to {ratio[squashed].max():.1f} times, and are squashed to a square",
-            "crop instead (data.preprocess: scale_shortside_and_crop), cut the images to squares, or pad them",
-            rows["name"] + ": " + rows["width"].astype(str) + "x" + rows["height"].astype(str),
+            f"{data.sources}: {len(rows)} image(s) ({tally(rows['split'])}) have a side more than "
+            f"{MAX_ASPECT_RATIO} times the other, up to {ratio[squashed].max():.1f} times, and become distorted",
+            "crop instead (data.preprocess: scale_shortside_and_crop), crop the images to squares, or pad them",
+            rows["name"] + ": " + _sizes(rows),
         )
 
 
-def smaller_than_crop(data, settings):
+def smaller_than_crop(data: DataSet, config: Config) -> Iterator[Finding]:
+    sizings = {split: sizing_of(config, split) for split in data.indexes}
     sizes = zip(data.usable["split"], data.usable["width"], data.usable["height"], strict=True)
-    small = [too_small(width, height, getattr(settings.sizes, split)) for split, width, height in sizes]
+    small = [too_small(width, height, sizings[split]) for split, width, height in sizes]
     if any(small):
         rows = data.usable[small]
         yield finding(
-            f"{sources_of(data)}: {len(rows)} image(s) ({tally(rows['split'])}) are smaller than the crop",
+            f"{data.sources}: {len(rows)} image(s) ({tally(rows['split'])}) are smaller than the crop",
             "remove them, lower data.img_size, or scale before the crop (data.preprocess, data.load_size)",
-            rows["name"] + ": " + rows["width"].astype(str) + "x" + rows["height"].astype(str),
+            rows["name"] + ": " + _sizes(rows),
         )
 
 
-def _scaled_by(data, settings, scaling):
-    """Which images are of a split that is scaled so."""
-    splits = [split for split in data.indexes if parts(getattr(settings.sizes, split).preprocess)[0] == scaling]
+def _scaled_by(data: DataSet, config: Config, scaling: str) -> pd.Series:
+    """Which usable images belong to a split with this scaling, (images,) bool."""
+    splits = [split for split in data.indexes if split_mode(sizing_of(config, split).preprocess)[0] == scaling]
     return data.usable["split"].isin(splits)
 
 
-def histogram_shift(data, _):
+def histogram_shift(data: DataSet, _: Config) -> Iterator[Finding]:
     rng = np.random.default_rng(0)
     for name, rows in data.usable[data.usable["split"] != "test"].groupby("class"):
         chosen = np.flatnonzero(rows["split"] == "validation")
         left = len(rows) - len(chosen)
-        if min(left, len(chosen)) < FEWEST_TO_COMPARE:
+        if min(left, len(chosen)) < MIN_IMAGES:
             continue
         histograms = np.array(rows["histogram"].tolist())
         histograms -= histograms.mean(axis=0)
-        shift = _distance(histograms, chosen)
-        limit = shift - BEYOND_CHANCE
-        if shift > SHIFTED and (chance := _largest_by_chance(histograms, len(chosen), limit, rng)) is not None:
-            sources = conjoined([data.indexes[split].attrs["source"] for split in ("train", "validation")])
+        if (shift := _distance(histograms, chosen)) <= MAX_SHIFT:
+            continue
+        if (chance := _largest_by_chance(histograms, len(chosen), shift - MARGIN, rng)) is not None:
+            sources = join_words([data.indexes[split].attrs["source"] for split in ("train", "validation")])
             yield finding(
                 f"{sources}: the intensities of class {name} differ between {left} training and {len(chosen)} "
                 f"validation images: the distance of their mean histograms, from 0 to 1, is {shift:.2f}, and at most "
                 f"{chance:.2f} in {SHUFFLES} random splits of the same images",
-                "split the images anew, at random, or give both splits images that were taken alike",
+                "split the images again, at random, or give both splits images that were taken in the same way",
             )
 
 
-def _largest_by_chance(histograms, size, limit, rng):
+def _largest_by_chance(histograms: np.ndarray, size: int, limit: float, rng: np.random.Generator) -> float | None:
     """Largest `_distance` of random choices of `size` images; None as soon as one reaches the limit."""
     largest = 0.0
     for _ in range(SHUFFLES):
@@ -134,14 +133,14 @@ def _largest_by_chance(histograms, size, limit, rng):
     return largest
 
 
-def _distance(histograms, chosen):
+def _distance(histograms: np.ndarray, chosen: np.ndarray) -> float:
     """Total variation distance, 0 to 1, between the mean histogram of the chosen rows and that of the rest.
 
-    `histograms` are (n, bins), less the mean of all: that of the rest follows from the chosen ones.
+    `histograms` are (n, bins) minus the mean of all, so that the mean of the rest follows from the chosen ones.
     """
     from_all = np.abs(histograms[chosen].mean(axis=0)).sum() / 2
     return float(from_all * len(histograms) / (len(histograms) - len(chosen)))
 
 
-def _size(row):
-    return f"{row['width']}x{row['height']}"
+def _sizes(rows: pd.DataFrame) -> pd.Series:
+    return rows["width"].astype(str) + "x" + rows["height"].astype(str)

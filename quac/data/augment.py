@@ -3,17 +3,16 @@
 import torch
 import torch.nn.functional as F
 
-DRAWS = 9
+from quac.config.data import Augment
+
+DRAWS = 9  # random numbers per image
 
 
-def augment(images, chances, draws):
-    """Flip, turn and crop.
+def augment(images: torch.Tensor, chances: Augment, draws: torch.Tensor) -> torch.Tensor:
+    """Images (B, C, H, W) flipped, rotated (if they are square) and cropped at random.
 
-    Args:
-        images: (B, C, H, W), square where they are turned.
-        chances: a config's `data.augment` section.
-        draws: (DRAWS, B) uniform in [0, 1): flips (2), whether to turn and how far, whether to crop, and the
-            crop's area, ratio and place (2).
+    `draws` are (DRAWS, B), uniform in [0, 1): flips (2), whether to rotate and how far, whether to crop, and the crop's
+    area, aspect ratio and place (2).
     """
     if chances.hflip:
         images = torch.where(_each(draws[0] < chances.hflip), images.flip(-1), images)
@@ -24,17 +23,17 @@ def augment(images, chances, draws):
         for turn in (1, 2, 3):
             images = torch.where(_each(quarters == turn), images.rot90(turn, (-2, -1)), images)
     if chances.crop_probability:
-        images = torch.where(_each(draws[4] < chances.crop_probability), _crop(images, *draws[5:]), images)
+        images = torch.where(_each(draws[4] < chances.crop_probability), _crop(images, draws[5:]), images)
     return images
 
 
-def _each(condition):
+def _each(condition: torch.Tensor) -> torch.Tensor:
     return condition[:, None, None, None]
 
 
-def _crop(images, area, ratio, x, y):
-    """Crops of 80 to 100 % of the area and 9:10 to 11:10 in shape, resized to the full size (StarGAN v2's)."""
-    area, ratio = 0.8 + 0.2 * area, 0.9 * (1.1 / 0.9) ** ratio
+def _crop(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+    """Crops of 80 to 100 % of the area and 9:10 to 11:10 in shape, resized to the full size, as in StarGAN v2."""
+    area, ratio, x, y = 0.8 + 0.2 * draws[0], 0.9 * (1.1 / 0.9) ** draws[1], draws[2], draws[3]
     width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
     zero = torch.zeros_like(width)
     left_right = torch.stack([width, zero, (1 - width) * (2 * x - 1)], 1)

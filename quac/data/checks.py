@@ -1,47 +1,49 @@
-"""Is a data set fit for training? Every finding at once, each with its remedy."""
+"""Is a data set fit for training? Reports every finding at once, each with its remedy."""
 
 import unicodedata
 from collections import defaultdict
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pandas as pd
 
-from quac.config.data import SEVERITIES
+from quac.config import Config
+from quac.config.choices import SEVERITIES
 from quac.data import appearance, leaks
-from quac.data.findings import finding, sources_of
+from quac.data.findings import DataSet, Finding, finding
 from quac.data.index import content_digest
 
-# Training draws two images of a class at a time; elsewhere one image makes a row of the matrix.
-FEWEST = {"train": 2, "validation": 1, "test": 1}
-UNEVEN = 10  # images of the most frequent class per image of the rarest, above which there is a warning
+# Of a class. Training draws two images of a class at a time; elsewhere one image makes a row of the matrix.
+MIN_IMAGES = {"train": 2, "validation": 1, "test": 1}
+MAX_IMBALANCE = 10  # images of the most frequent class per image of the rarest
+
+Check = Callable[[DataSet, Config], Iterator[Finding]]
 
 
-def check_splits(indexes, settings):
+def check_splits(indexes: dict[str, pd.DataFrame], config: Config) -> list[Finding]:
     """Compare the splits of a data set.
 
     Args:
         indexes: {split: index}, see `quac.data.index.build_index`.
-        settings: `num_domains`, the number of classes that the config states, or None; `sampling`, the classes to
-            which the config gives a weight, or None; `severity`, {code: error, warning, ignore} where it is not that
-            of `SEVERITIES`; `near_duplicate_distance`, in bits; `sizes`, of each split its `preprocess`, `load_size`
-            and `img_size`, see `quac.data.preprocess`.
+        config: `checks`, `model.num_domains`, `data.sampling` and the sizes of the splits are used.
 
     Returns:
-        Findings, errors first: dicts of `code`, `severity` (error, warning),
-        `message`, `remedy`, `files` ("split/path", some with a note), and
-        `pairs`: the two "split/path" of each pair of images, where it is about pairs.
+        Findings, errors first: dicts of `code`, `severity` (error, warning), `message`, `remedy`, `files`
+        ("split/path", some with a note), and `pairs`: the two "split/path" of each pair, if it is about pairs.
     """
-    rows = _all_rows(indexes)
-    data = SimpleNamespace(indexes=indexes, rows=rows, usable=rows[rows["error"] == ""].reset_index(drop=True))
+    filled = {split: index for split, index in indexes.items() if len(index)} or indexes
+    rows = pd.concat([index.assign(split=split) for split, index in filled.items()], ignore_index=True)
+    rows["name"] = rows["split"].str.cat(rows["path"], sep="/")
+    data = DataSet(indexes, rows, rows[rows["error"] == ""].reset_index(drop=True))
     findings = []
     for code, check in CHECKS.items():
-        severity = settings.severity.get(code, SEVERITIES[code])
+        severity = config.checks.severity.get(code, SEVERITIES[code])
         if severity != "ignore":
-            findings += [{"code": code, "severity": severity, **found} for found in check(data, settings)]
+            findings += [{"code": code, "severity": severity, **result} for result in check(data, config)]
     return sorted(findings, key=lambda finding: finding["severity"])
 
 
-def summary(indexes):
+def summary(indexes: dict[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
     """Per split: images per class, sizes and modes, and a digest of images and classes; for the report."""
     return {
         split: {
@@ -55,25 +57,17 @@ def summary(indexes):
     }
 
 
-def _all_rows(indexes):
-    """The rows of all splits, with their `split`, and their `name`, "split/path"."""
-    filled = {split: index for split, index in indexes.items() if len(index)} or indexes
-    rows = pd.concat([index.assign(split=split) for split, index in filled.items()], ignore_index=True)
-    return rows.assign(name=rows["split"].str.cat(rows["path"], sep="/"))
-
-
-def _one_class(data, _):
-    classes = _used(data)
-    if len(classes) < 2:
+def _one_class(data: DataSet, _: Config) -> Iterator[Finding]:
+    if len(data.classes) < 2:
         yield finding(
-            f"{sources_of(data)}: hold images of {len(classes)} class(es), but a conversion needs two",
+            f"{data.sources}: hold images of {len(data.classes)} class(es), but a conversion needs two",
             "put the images of each class into a folder of its own, or correct data.source and data.classes",
         )
 
 
-def _class_missing(data, _):
+def _class_missing(data: DataSet, _: Config) -> Iterator[Finding]:
     for split, index in data.indexes.items():
-        missing = sorted({*_used(data), *index.attrs["classes"]} - set(index["class"]))
+        missing = sorted({*data.classes, *index.attrs["classes"]} - set(index["class"]))
         if missing:
             yield finding(
                 f"{index.attrs['source']}: the {split} split has no images of {', '.join(missing)}",
@@ -81,94 +75,88 @@ def _class_missing(data, _):
             )
 
 
-def _num_domains(data, settings):
-    classes = _used(data)
-    if settings.num_domains is not None and settings.num_domains != len(classes):
+def _num_domains(data: DataSet, config: Config) -> Iterator[Finding]:
+    stated, count = config.model.num_domains, len(data.classes)
+    if stated is not None and stated != count:
         yield finding(
-            f"model.num_domains is {settings.num_domains}, but the data has {len(classes)} classes "
-            f"({', '.join(classes)})",
+            f"model.num_domains is {stated}, but the data has {count} classes ({', '.join(data.classes)})",
             "leave model.num_domains out, or correct the folders",
         )
 
 
-def _sampling(data, settings):
-    classes = set(_used(data))
-    if settings.sampling is not None and classes != set(settings.sampling):
-        odd = sorted(classes.symmetric_difference(settings.sampling))
+def _sampling(data: DataSet, config: Config) -> Iterator[Finding]:
+    sampling = config.data.sampling
+    if not isinstance(sampling, str) and (odd := sampling.keys() ^ set(data.classes)):
         yield finding(
-            f"data.sampling does not fit the data in {', '.join(odd)}",
-            f"give a weight to each of {', '.join(sorted(classes))}, and to no other",
+            f"data.sampling does not fit the data in {', '.join(sorted(odd))}",
+            f"give a weight to each of {', '.join(data.classes)}, and to no other",
         )
 
 
-def _class_names_alike(data, _):
-    spellings = defaultdict(lambda: defaultdict(list))
+def _class_names_alike(data: DataSet, _: Config) -> Iterator[Finding]:
+    spellings: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for split, index in data.indexes.items():
         for name in sorted({*index.attrs["classes"], *index["class"]}):
             spellings[unicodedata.normalize("NFC", name).casefold()][name].append(split)
     for alike in spellings.values():
         if len(alike) > 1:
-            # As ASCII, for names that differ only in how a letter is encoded look the same.
-            said = ", ".join(f"{name!a} ({', '.join(splits)})" for name, splits in alike.items())
+            # As ASCII: names that differ only in the encoding of a letter look the same.
+            names = ", ".join(f"{name!a} ({', '.join(splits)})" for name, splits in alike.items())
             yield finding(
-                f"{sources_of(data)}: {len(alike)} classes differ only in case or in the encoding of a letter: {said}",
+                f"{data.sources}: {len(alike)} classes differ only in case or in the encoding of a letter: {names}",
                 "rename the class folders, so that each class has one spelling in all splits",
             )
 
 
-def _too_few(data, _):
+def _too_few(data: DataSet, _: Config) -> Iterator[Finding]:
     for split, index in data.indexes.items():
         counts = index["class"].value_counts()
-        for name, count in counts[counts < FEWEST[split]].items():
+        for name, count in counts[counts < MIN_IMAGES[split]].items():
             yield finding(
-                f"{index.attrs['source']}: class {name} has {count} image, but {split} needs {FEWEST[split]}",
+                f"{index.attrs['source']}: class {name} has {count} image, but {split} needs {MIN_IMAGES[split]}",
                 "add images, or leave the class out by data.classes",
             )
 
 
-def _imbalance(data, _):
+def _imbalance(data: DataSet, _: Config) -> Iterator[Finding]:
     index = data.indexes["train"]
     counts = index["class"].value_counts()
-    if len(counts) and counts.iloc[0] > UNEVEN * counts.iloc[-1]:
+    if len(counts) and counts.iloc[0] > MAX_IMBALANCE * counts.iloc[-1]:
         most, least = counts.index[0], counts.index[-1]
         yield finding(
-            f"{index.attrs['source']}: class {most} has {counts.iloc[0]} images for training, more than {UNEVEN} times "
-            f"the {counts.iloc[-1]} of class {least}",
+            f"{index.attrs['source']}: class {most} has {counts.iloc[0]} images for training, more than "
+            f"{MAX_IMBALANCE} times the {counts.iloc[-1]} of class {least}",
             f"add images of class {least}, take fewer of class {most}, or leave one out by data.classes",
         )
 
 
-def _unreadable(data, _):
+def _unreadable(data: DataSet, _: Config) -> Iterator[Finding]:
     for split, index in data.indexes.items():
         bad = index[index["error"] != ""]
         if len(bad):
             yield finding(
                 f"{index.attrs['source']}: {len(bad)} file(s) cannot be used",
-                "see each file's line",
+                "see the line of each file",
                 [f"{split}/{path}: {error}" for path, error in zip(bad["path"], bad["error"], strict=True)],
             )
 
 
-def _stray_files(data, _):
+def _stray_files(data: DataSet, _: Config) -> Iterator[Finding]:
     for split, index in data.indexes.items():
         if strays := index.attrs["strays"]:
             yield finding(
-                f"{index.attrs['source']}: {len(strays)} file(s) are ignored: no class folder, or no image's name",
+                f"{index.attrs['source']}: {len(strays)} file(s) are ignored: not in a class folder, "
+                "or not named as an image",
                 "remove them, or move them into their class folder",
                 [f"{split}/{path}" for path in strays],
             )
 
 
-def _used(data):
-    """Classes that have an image in any split, sorted."""
-    return sorted(data.rows["class"].unique())
-
-
-def _most_common(values, limit=5):
+def _most_common(values: pd.Series, limit: int = 5) -> dict[str, int]:
     return {str(value): int(count) for value, count in values.value_counts().head(limit).items()}
 
 
-CHECKS = {
+CHECKS: dict[str, Check] = {
     "one-class": _one_class,
     "class-missing": _class_missing,
     "num-domains": _num_domains,

@@ -1,18 +1,20 @@
 """Which images a training step sees."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
+from quac.data.store import Store
 from quac.system.errors import QuacError
 
 
-class ImageDraws:
-    """Draws classes, and of each two different images."""
+class ClassSampler:
+    """Draws classes, and two different images of each: a class by `data.sampling`, an image by its weight."""
 
-    def __init__(self, store, sampling):
-        """
-        Args:
-            store: gives `labels`, `weights` and `classes`.
-            sampling: `balanced` (every class is as likely), `natural` (as its number of images), or {class: weight}.
+    def __init__(self, store: Store, sampling: str | Mapping[str, float]):
+        """`sampling`: `balanced` (all classes equally often), `natural` (by number of images), or {class: weight}.
+
+        Raises QuacError if a class has no images, or `sampling` names other classes.
         """
         members = [store.rows_of(label) for label in range(len(store.classes))]
         self.rows, self.counts = np.concatenate(members), np.array([len(rows) for rows in members])
@@ -22,35 +24,32 @@ class ImageDraws:
         self.weights = store.weights[self.rows]
         self.ends = np.cumsum(self.weights)
         self.starts = self.ends - self.weights
-        self.bounds = np.cumsum(self._chances(sampling, store.classes))
+        self.bounds = np.cumsum(self._class_weights(sampling, store.classes))
         self.bounds /= self.bounds[-1]
 
-    def _chances(self, sampling, classes):
+    def _class_weights(self, sampling: str | Mapping[str, float], classes: Sequence[str]) -> np.ndarray:
         if sampling == "balanced":
             return np.ones(len(classes))
-        if sampling == "natural":
+        if isinstance(sampling, str):
             return self.counts.astype(float)
-        if sampling.keys() != set(classes):
-            odd = sorted(sampling.keys() ^ set(classes))
-            raise QuacError(
-                f"data.sampling: does not fit the data in {', '.join(odd)}; "
-                f"give a weight to each of {', '.join(classes)}"
-            )
+        if odd := sorted(sampling.keys() ^ set(classes)):
+            remedy = f"give a weight to each of {', '.join(classes)}"
+            raise QuacError(f"data.sampling: does not fit the data in {', '.join(odd)}; {remedy}")
         return np.array([sampling[name] for name in classes], float)
 
-    def __call__(self, rng, size):
+    def __call__(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows of two different images of each of `size` classes, and the classes: three int64 arrays (size,)."""
-        u_class, u_one, u_other = rng.random((3, size))
+        u_class, u_first, u_second = rng.random((3, size))
         labels = np.searchsorted(self.bounds, u_class, side="right")
         low, high = self.first[labels], self.first[labels] + self.counts[labels] - 1
         begin, total = self.starts[low], self.ends[high] - self.starts[low]
-        one = self._place(begin + u_one * total, low, high)
-        # The other: along the class's weights with those of the one cut out.
-        along = begin + u_other * (total - self.weights[one])
-        other = self._place(along + np.where(along >= self.starts[one], self.weights[one], 0), low, high)
-        clash = other == one  # by rounding, at an image's edge
-        other = np.where(clash, low + (one - low + 1) % self.counts[labels], other)
-        return self.rows[one], self.rows[other], labels
+        first = self._position(begin + u_first * total, low, high)
+        # The second: along the weights of the class, with that of the first cut out.
+        along = begin + u_second * (total - self.weights[first])
+        second = self._position(along + np.where(along >= self.starts[first], self.weights[first], 0), low, high)
+        clash = second == first  # by rounding, at the edge of an image's weight
+        second = np.where(clash, low + (first - low + 1) % self.counts[labels], second)
+        return self.rows[first], self.rows[second], labels
 
-    def _place(self, along, low, high):
+    def _position(self, along: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         return np.searchsorted(self.ends, along, side="right").clip(low, high)

@@ -3,17 +3,21 @@
 import hashlib
 import json
 import os
+import re
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from quac.system.errors import QuacError
-from quac.system.files import digest_of_file, write_text
+from quac.system.files import FilePath, file_sha256, write_text
 
+SURROGATE = re.compile("[\ud800-\udfff]")
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
 
 
-def class_folders(source):
-    """Names of the class folders in `source`, sorted. Hidden folders are none."""
+def class_folders(source: FilePath) -> list[str]:
+    """Names of the class folders in `source`, sorted; hidden folders are left out."""
     folder = Path(source)
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
@@ -22,107 +26,103 @@ def class_folders(source):
         names = [entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
     except PermissionError:
         raise QuacError(f"{source}: cannot be read; change its permissions") from None
-    for name in names:
-        _refuse_undecodable(name)
-    return sorted(names)
+    return sorted(map(_decodable, names))
 
 
-def files_in(folder):
-    """Names of the files directly in a folder. Hidden ones are left out."""
+def files_in(folder: FilePath) -> list[str]:
+    """Names of the files directly in a folder; hidden files are left out."""
     names = [entry.name for entry in os.scandir(folder) if entry.is_file() and not entry.name.startswith(".")]
-    for name in names:
-        _refuse_undecodable(name)
-    return names
+    return list(map(_decodable, names))
 
 
-def files_below(base, inner, without=()):
-    """Paths, relative to `base`, of the files at any depth below its folder `inner`.
+def files_below(base: FilePath, inner: str, without: Iterable[str] = ()) -> Iterator[str]:
+    """Yield the paths, relative to `base`, of the files at any depth below its folder `inner`.
 
-    Linked folders are followed, hidden files and folders left out, and so are
-    the folders directly in `inner` that `without` names. Raises QuacError for a
-    folder that is closed and for a name that is no text.
+    Linked folders are followed; hidden files and folders are left out, and so are the folders directly in `inner` that
+    `without` names. Raises QuacError for a folder that cannot be read and a name that is not valid text.
     """
 
-    def stop(error):
-        raise QuacError(f"{error.filename}: cannot be read ({error.strerror.lower()}); change its permissions")
+    def stop(error: OSError) -> None:
+        raise QuacError(f"{error.filename}: cannot be read ({str(error.strerror).lower()}); change its permissions")
 
     top, start = os.path.join(base, inner), len(os.path.join(base, ""))
     seen = set()
+    skipped = set(without)
     for folder, folders, files in os.walk(top, onerror=stop, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:  # a link to a folder above itself
             folders.clear()
             continue
         seen.add(real)
-        # Sorted: of two names of one folder, the same is taken on every machine.
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in without)
-        without = ()
-        for file in files:
-            if not file.startswith("."):
-                path = os.path.join(folder, file)[start:]
-                _refuse_undecodable(path)
-                yield path
+        # Sorted, so that of two links to one folder the same is followed on every machine.
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in skipped)
+        skipped = set()
+        yield from (_decodable(os.path.join(folder, file)[start:]) for file in files if not file.startswith("."))
 
 
-def is_image(path):
+def is_image(path: str) -> bool:
+    """Whether a file is named as an image."""
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
 
 
-def _refuse_undecodable(path):
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        raise QuacError(f"{path!r}: the name is not valid UTF-8; rename it") from None
+def is_utf8(text: str) -> bool:
+    """Whether a text holds no half of a surrogate pair, as file names and JSON may."""
+    return not SURROGATE.search(text)
 
 
-def tree_digest(source, classes=None, cache=None):
+def _decodable(path: str) -> str:
+    if not is_utf8(path):
+        raise QuacError(f"{path!r}: the name is not valid UTF-8; rename it")
+    return path
+
+
+def tree_digest(source: FilePath, classes: Collection[str] | None = None, cache: FilePath | None = None) -> str:
     """SHA-256 (hex) over names and bytes of all files of a folder of classes; `cache` as in `DigestCache`."""
     names = [name for name in class_folders(source) if classes is None or name in classes]
     paths = files_in(source) + [path for name in names for path in files_below(source, name)]
     total = hashlib.sha256()
-    with DigestCache(cache) as digest_of:
+    with DigestCache(cache) as file_digest:
         for path in sorted(paths):
-            total.update(f"{path}\0{digest_of(os.path.join(source, path))}\n".encode())
-    for name in names:  # an empty class folder counts as well
+            total.update(f"{path}\0{file_digest(os.path.join(source, path))}\n".encode())
+    for name in names:  # an empty class folder counts, too
         total.update(f"{name}/\n".encode())
     return total.hexdigest()
 
 
-def cached_digest(path, cache):
+def cached_digest(path: FilePath, cache: FilePath | None) -> str:
     """SHA-256 (hex) of a file's bytes; `cache` as in `DigestCache`."""
-    with DigestCache(cache) as digest_of:
-        return digest_of(path)
+    with DigestCache(cache) as file_digest:
+        return file_digest(path)
 
 
 class DigestCache:
-    """Digests of files, each remembered in a JSON file by size and time of change, so that it is read once.
+    """Digests of files, cached in a JSON file by size and modification time, so that a file is read once.
 
-    A context that gives a function path -> SHA-256 (hex), or "unreadable"
-    (why it is, is found when it is used).
+    A context that gives a function path -> SHA-256 (hex), or "unreadable" (the stage that reads the file reports why).
     """
 
-    def __init__(self, path):
-        self.path, self.fresh = path, {}
-        try:
+    def __init__(self, path: FilePath | None):
+        """`path` of the JSON file; None: nothing is cached."""
+        self.path, self.changed = path, False
+        self.known: dict[str, list[Any]] = {}  # size, modification time, SHA-256
+        with suppress(OSError, ValueError):
             self.known = json.loads(Path(path).read_text()) if path else {}
-        except (OSError, ValueError):
-            self.known = {}
 
-    def __call__(self, file):
+    def __call__(self, file: FilePath) -> str:
         file = os.path.abspath(file)
         try:
             status = os.stat(file)
             stamp = [status.st_size, status.st_mtime_ns]
             if self.known.get(file, [])[:2] != stamp:
-                self.known[file] = self.fresh[file] = [*stamp, digest_of_file(file)]
+                self.known[file], self.changed = [*stamp, file_sha256(file)], True
             return self.known[file][2]
         except OSError:
             return "unreadable"
 
-    def __enter__(self):
+    def __enter__(self) -> "DigestCache":
         return self
 
-    def __exit__(self, *error):
-        if self.path and self.fresh:
-            with suppress(OSError):  # where it cannot be written, files are read again
+    def __exit__(self, *error: object) -> None:
+        if self.path and self.changed:
+            with suppress(OSError):  # if it cannot be written, files are read again next time
                 write_text(self.path, json.dumps(self.known))

@@ -3,85 +3,77 @@
 import hashlib
 import os
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 import imagehash
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from quac.data.decode import ImageError
-from quac.data.images import read_image, to_8_bit, to_channels, to_image
-from quac.data.parallel import ordered
+from quac.config import Config
+from quac.config.stages import SECTIONS
+from quac.data.decode import ImageError, read_bytes
+from quac.data.images import Decoding, decode_image, to_8_bit, to_channels, to_image
+from quac.data.parallel import map_processes
+from quac.data.sources import Listing, list_source
 from quac.system.console import progress
-from quac.system.files import digest_of
+from quac.system.files import json_sha256
 
 BINS = 16
-THUMBNAIL = 16  # pixels, a side
-AT_A_TIME = 64  # images that a process takes
+THUMBNAIL = 16  # pixels per side
+CHUNK = 64  # images that a worker takes at a time
 
-_LOOKED = {
-    "width": 0,
-    "height": 0,
-    "mode": "",
-    "bits": 0,
-    "bytes": 0,
-    "sha256": "",
-    "pixels": "",
-    "phash": "",
-    "thumbnail": b"",
-    "low": 0.0,
-    "high": 0.0,
-    "histogram": None,
-    "error": "",
+EMPTY_FACTS: dict[str, Any] = {
+    **{"width": 0, "height": 0, "mode": "", "bits": 0, "bytes": 0, "sha256": "", "pixels": "", "phash": ""},
+    **{"thumbnail": b"", "low": 0.0, "high": 0.0, "histogram": None, "error": ""},
 }
-COLUMNS = ["path", "class", "label", "group", "mask", "weight", *_LOOKED]
+COLUMNS = ["path", "class", "label", "group", "mask", "weight", *EMPTY_FACTS]
 
 
-def build_index(listing, reading, workers=1):
-    """Look at every image of a split.
+def index_split(config: Config, split: str, workers: int = 0) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The index of a split of a config, see `build_index`."""
+    origin = getattr(config, SECTIONS[split]).origin
+    listing = list_source(origin, split, config.data.layout, config.data.classes)
+    return build_index(listing, config.data, workers)
+
+
+def build_index(listing: Listing, decoding: Decoding, workers: int = 0) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read every image of a split, once.
 
     Args:
         listing: see `quac.data.sources.list_source`.
-        reading: see `quac.data.images.read_image`.
-        workers: processes.
+        workers: processes that decode; 0: this one.
 
     Returns:
         `(index, facts)`. The index has a row per image, in the order of the listing, which is by label and path:
         `path` (relative to the fact `base`), `class`, `label` (position of the class), `group`, `mask`, `weight`;
         `width` and `height` (upright), `mode` and `bits` of the file; `bytes`, `sha256` of the file; `pixels`
-        (SHA-256 of what is read of it), `phash` (perceptual hash, 64 bits in hex), `thumbnail` (16 x 16 grey
+        (SHA-256 of the decoded pixels), `phash` (perceptual hash, 64 bits in hex), `thumbnail` (16 x 16 grey
         bytes); `low`, `high` (smallest and largest intensity), `histogram` (shares of the pixels in 16 equal
         bins of the intensities [0, 1]);
-        `error`: empty, or why the file cannot be used; and a manifest's further columns.
+        `error`: empty, or why the file cannot be used; and further columns of a manifest.
     """
-    look = partial(_look, reading)
     files = [os.path.join(listing.base, image["path"]) for image in listing.images]
-    looks = progress(ordered(look, files, workers, AT_A_TIME), "indexing", len(files))
-    label_of = {name: label for label, name in enumerate(listing.classes)}
+    facts = map_processes(partial(inspect_file, decoding), files, workers, CHUNK)
     rows = [
-        image | {"label": label_of[image["class"]]} | facts for image, facts in zip(listing.images, looks, strict=True)
+        image | {"label": listing.classes.index(image["class"])} | inspected
+        for image, inspected in zip(listing.images, progress(facts, "indexing", len(files)), strict=True)
     ]
     index = pd.DataFrame(rows, columns=None if rows else COLUMNS)
     further = [name for name in index.columns if name not in COLUMNS]
-    return index[[*COLUMNS, *further]], {
-        "source": listing.source,
-        "base": listing.base,
-        "classes": listing.classes,
-        "strays": listing.strays,
-    }
+    return index[[*COLUMNS, *further]], {name: value for name, value in vars(listing).items() if name != "images"}
 
 
-def _look(reading, file):
-    facts = dict(_LOOKED)
+def inspect_file(decoding: Decoding, path: str) -> dict[str, Any]:
+    """The facts of an image file, `EMPTY_FACTS` filled in; the file is read once."""
     try:
-        pixels, decoded = read_image(file, reading)
-        content = Path(file).read_bytes()
+        content = read_bytes(path)
+        pixels, decoded = decode_image(content, decoding)
     except ImageError as error:
-        return facts | {"error": str(error)}
+        return EMPTY_FACTS | {"error": str(error)}
     top, grey = np.iinfo(pixels.dtype).max, to_8_bit(to_channels(pixels, 1))
     histogram = np.bincount((grey >> 4).ravel(), minlength=BINS) / grey.size
-    return facts | {
+    return EMPTY_FACTS | {
         "width": pixels.shape[1],
         "height": pixels.shape[0],
         "mode": decoded.mode,
@@ -89,14 +81,14 @@ def _look(reading, file):
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
         "pixels": hashlib.sha256(f"{pixels.dtype}{pixels.shape}".encode() + pixels.tobytes()).hexdigest(),
-        "phash": str(imagehash.phash(to_image(grey.transpose(2, 0, 1)))),
-        "thumbnail": to_image(grey.transpose(2, 0, 1)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes(),
+        "phash": str(imagehash.phash(to_image(grey))),
+        "thumbnail": to_image(grey).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes(),
         "low": float(pixels.min() / top),
         "high": float(pixels.max() / top),
         "histogram": histogram.tolist(),
     }
 
 
-def content_digest(index):
-    """SHA-256 (hex) of what a network sees of a split: images, their classes and weights, in order."""
-    return digest_of(index[["class", "sha256", "weight"]].values.tolist())
+def content_digest(index: pd.DataFrame) -> str:
+    """SHA-256 (hex) of the images of a split, their classes and weights, in order; file names do not count."""
+    return json_sha256(index[["class", "sha256", "weight"]].values.tolist())

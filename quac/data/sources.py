@@ -1,49 +1,46 @@
-"""Where the images of a split come from: a folder of classes, a manifest, or several folders per class."""
+"""The files of a split: from a folder of classes, a manifest, or several folders per class."""
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from quac.data.folders import DigestCache, class_folders, files_below, files_in, is_image
 from quac.data.manifest import SPLIT_NAMES, is_manifest, read_manifest
-from quac.system.errors import QuacError, listing
-from quac.system.files import digest_of
+from quac.system.errors import QuacError, bullet_list
+from quac.system.files import FilePath, json_sha256
+
+Source = FilePath | Mapping[str, Sequence[Mapping[str, Any]]]
+Names = Sequence[str] | None  # of classes, in their order; None: all, sorted
+Image = dict[str, Any]  # see `Listing`
 
 
 @dataclass(frozen=True)
 class Listing:
     """The files of a split. All paths but absolute ones of a manifest are relative to `base`.
 
-    `source` says where they come from, for messages. `classes` are names in
-    their order. `images` has a dict per image, sorted by the position of its
-    class and path: `path`, `class`, `group` and `mask` ("" where there is
-    none), `weight` (its share of its class's draws; the mean of a class is 1),
-    and `manifest.<column>` (text) for each further column of a manifest.
-    `strays` are paths of files that are not used, `files` of those that belong
-    to the split besides its images; both are sorted.
+    An image is a dict: `path`, `class`, `group` and `mask` ("" if there is none), `weight` (sampling weight; the mean
+    of a class is 1), and `manifest.<column>` (text) for each further column of a manifest.
     """
 
-    source: str
+    source: str  # where they come from, for messages
     base: str
-    classes: list
-    images: list
-    strays: list
-    files: list
+    classes: list[str]  # names, in their order
+    images: list[Image]  # sorted by the position of the class and by path
+    strays: list[str]  # paths of files that are not used, sorted
 
 
-def list_source(source, split, layout="split_first", classes=None):
-    """The images of a split. No image is opened: whether a manifest's exist is for the index to find.
+def list_source(source: Source, split: str | None, layout: str = "split_first", classes: Names = None) -> Listing:
+    """The images of a split. No image is opened: the index finds out whether those of a manifest exist.
 
     Args:
         source: a folder, a manifest (.csv, .json, .yaml, .yml), or
             {class: [{"path": folder, "weight": number}, ...]}.
         split: train, validation or test; None means all images of a manifest, and of a folder.
-        layout: how a folder is laid out. split_first: `<source>/<class>/**` is
-            the split. class_first: `<source>/<class>/` holds the training
-            images, and those of the others in folders `validation` (or `val`)
-            and `test`; without the former, `test` is the validation split too.
-        classes: names in their order; None means all, sorted.
+        layout: of a folder. split_first: `<source>/<class>/**` is the split. class_first: `<source>/<class>/` holds the
+            training images, and those of the other splits in folders `validation` (or `val`) and `test`; without the
+            former, `test` is the validation split too.
     """
     if isinstance(source, Mapping):
         return _list_mapping(source, classes)
@@ -55,88 +52,78 @@ def list_source(source, split, layout="split_first", classes=None):
     return _list_folder(source, split, layout, classes)
 
 
-def names_masks(source, split, layout="split_first", classes=None):
-    """Whether a source names a mask for any image of a split. The arguments are those of `list_source`."""
-    if isinstance(source, Mapping) or not is_manifest(source):
-        return False
-    return any(image["mask"] for image in list_source(source, split, layout, classes).images)
-
-
-def source_digest(source, split, layout="split_first", classes=None, cache=None):
-    """SHA-256 (hex) over all that a split's listing says and the bytes of all its files.
-
-    The first arguments are those of `list_source`; `cache` is as in `DigestCache`.
-    """
-    found = list_source(source, split, layout, classes)
-    base = os.path.abspath(found.base)
+def listing_digest(listing: Listing, cache: FilePath | None = None) -> str:
+    """SHA-256 (hex) over the listing of a split and the bytes of all its files; `cache` is as in `DigestCache`."""
+    base = os.path.abspath(listing.base)
+    masks = sorted({image["mask"] for image in listing.images} - {""})
     with DigestCache(cache) as file_digest:
-        images = [[*image.values(), file_digest(os.path.join(base, image["path"]))] for image in found.images]
-        others = [[path, file_digest(os.path.join(base, path))] for path in [*found.strays, *found.files]]
-    columns = list(found.images[0]) if found.images else []
-    return digest_of([found.classes, columns, images, others])
+        images = [[*image.values(), file_digest(os.path.join(base, image["path"]))] for image in listing.images]
+        others = [[path, file_digest(os.path.join(base, path))] for path in [*listing.strays, *masks]]
+    columns = list(listing.images[0]) if listing.images else []
+    return json_sha256([listing.classes, columns, images, others])
 
 
-def _image(path, name, weight=1.0):
+def _image(path: str, name: str, weight: float = 1.0) -> Image:
     return {"path": path, "class": name, "group": "", "mask": "", "weight": weight}
 
 
-def _listing(source, base, classes, images, strays=(), files=()):
+def _listing(source: str, base: str, classes: Sequence[str], images: list[Image], strays: Iterable[str]) -> Listing:
     odd = [name for name in classes if name in ("", ".", "..") or "/" in name or "\0" in name]
     if odd:
-        raise QuacError(f"{source}: {odd[0]!r} cannot be the name of a class, since folders are named so; rename it")
-    position = {name: place for place, name in enumerate(classes)}
+        raise QuacError(f"{source}: {odd[0]!r} cannot be the name of a class, which is a folder name, too; rename it")
+    position = {name: number for number, name in enumerate(classes)}
     images = sorted(images, key=lambda image: (position[image["class"]], image["path"]))
-    return Listing(source, base, list(classes), images, sorted(strays), sorted(files))
+    return Listing(source, base, list(classes), images, sorted(strays))
 
 
-def _list_folder(source, split, layout, classes):
+_Folder = tuple[str, str, Iterable[str]]  # class, folder relative to the source, names of folders in it to leave out
+
+
+def _list_folder(source: str, split: str | None, layout: str, classes: Names) -> Listing:
     present = class_folders(source)
     chosen = present if classes is None else [name for name in classes if name in present]
     images, strays = [], files_in(source)
-    for name, folder, without in _places(source, chosen, split, layout):
-        for path in files_below(source, folder, without):
-            if is_image(path):
-                images.append(_image(path, name))
-            else:
-                strays.append(path)
+    for name, folder, without in _folders_of(source, chosen, split, layout):
+        paths = list(files_below(source, folder, without))
+        images += [_image(path, name) for path in paths if is_image(path)]
+        strays += [path for path in paths if not is_image(path)]
     return _listing(source, source, present if classes is None else classes, images, strays)
 
 
-def _places(source, classes, split, layout):
-    """Where a split lies in a folder: (class, folder relative to source, names of folders in it that are left out)."""
+def _folders_of(source: str, classes: Sequence[str], split: str | None, layout: str) -> list[_Folder]:
+    """The folders of a split."""
     if layout == "split_first" or split is None:
         return [(name, name, ()) for name in classes]
     if split == "train":
         return [(name, name, _inner_splits(source, name, SPLIT_NAMES.keys() - {"train"})) for name in classes]
     choices = [("validation", "val"), ("test",)] if split == "validation" else [("test",)]
     for choice in choices:
-        places = [
-            (name, os.path.join(name, folder), ()) for name in classes for folder in _inner_splits(source, name, choice)
-        ]
-        if places:
-            return places
+        folders = [(name, folder) for name in classes for folder in _inner_splits(source, name, choice)]
+        if folders:
+            return [(name, os.path.join(name, folder), ()) for name, folder in folders]
     wanted = "validation, val or test" if split == "validation" else "test"
     raise QuacError(
-        f"{source}: no class folder holds a folder {wanted} for the {split} split; add it, or correct the layout"
+        f"{source}: no class folder holds a folder {wanted} for the {split} split; add it, or correct data.layout"
     )
 
 
-def _inner_splits(source, name, wanted):
-    """The folders of a class folder that are called as splits, in any letter case."""
+def _inner_splits(source: str, name: str, wanted: Iterable[str]) -> list[str]:
+    """The folders of a class folder with one of these names, in any letter case."""
     with os.scandir(os.path.join(source, name)) as entries:
         return sorted(entry.name for entry in entries if entry.name.lower() in wanted and entry.is_dir())
 
 
-def _list_manifest(source, split, classes):
+def _list_manifest(source: str, split: str | None, classes: Names) -> Listing:
     present, images = read_manifest(source, split)
     names = present if classes is None else classes
-    images = [image | {"weight": 1.0} for image in images if image["class"] in names]
-    masks = {image["mask"] for image in images} - {""}
-    return _listing(source, os.path.dirname(source) or ".", names, images, files=masks)
+    chosen: list[Image] = [{**image, "weight": 1.0} for image in images if image["class"] in names]
+    return _listing(source, os.path.dirname(source) or ".", names, chosen, strays=())
 
 
-def _list_mapping(source, classes):
-    found, faults, taken = {}, [], {}
+def _list_mapping(source: Mapping[str, Sequence[Mapping[str, Any]]], classes: Names) -> Listing:
+    weighted_folders: dict[str, list[tuple[str, float]]] = {}  # by class
+    taken: dict[str, str] = {}  # real path of a folder -> its class and name
+    faults = []
     for name, folders in source.items():
         for entry in folders:
             folder, weight = entry["path"], entry.get("weight", 1.0)
@@ -151,28 +138,29 @@ def _list_mapping(source, classes):
                 if real == other:
                     faults.append(f"{name}: {folder}: is named twice (as {place}); name it once")
                 elif os.path.commonpath([real, other]) in (real, other):
-                    faults.append(f"{name}: {folder}: overlaps with {place}; name folders that lie side by side")
+                    faults.append(f"{name}: {folder}: overlaps with {place}; name separate folders")
             taken.setdefault(real, f"{name}: {folder}")
-            found.setdefault(name, []).append((folder, weight))
+            weighted_folders.setdefault(name, []).append((folder, weight))
     if faults:
-        raise QuacError("the folders of the classes have faults:\n" + listing(faults, 30))
-    if not found:
+        raise QuacError("the folders of the classes have faults:\n" + bullet_list(faults, 30))
+    if not weighted_folders:
         raise QuacError("no class names a folder; name at least one for each class")
-    folders = [folder for places in found.values() for folder, _ in places]
-    if any(os.path.isabs(folder) for folder in folders):
-        folders = [os.path.abspath(folder) for folder in folders]
-    base = os.path.commonpath([os.path.normpath(folder) for folder in folders]) or "."
-    classes = sorted(found) if classes is None else classes
-    images, strays = [], []
+    paths = [folder for listed in weighted_folders.values() for folder, _ in listed]
+    if any(os.path.isabs(path) for path in paths):
+        paths = [os.path.abspath(path) for path in paths]
+    base = os.path.commonpath([os.path.normpath(path) for path in paths]) or "."
+    classes = sorted(weighted_folders) if classes is None else classes
+    images: list[Image] = []
+    strays: list[str] = []
     for name in classes:
         weighted = []
-        for folder, weight in found.get(name, []):
+        for folder, weight in weighted_folders.get(name, []):
             inner = os.path.relpath(folder, base)
-            paths = list(files_below(base, "" if inner == "." else inner))
-            inside = [path for path in paths if is_image(path)]
+            files = list(files_below(base, "" if inner == "." else inner))
+            inside = [path for path in files if is_image(path)]
             if not inside:
                 raise QuacError(f"{name}: {folder}: holds no images; correct the path, or leave the folder out")
-            strays += [path for path in paths if not is_image(path)]
+            strays += [path for path in files if not is_image(path)]
             weighted.append((inside, weight))
         count = sum(len(inside) for inside, _ in weighted)
         total = sum(weight for _, weight in weighted)

@@ -1,108 +1,122 @@
 """The store of a split: its images decoded once, in one memory-mapped file.
 
-The file is three NumPy arrays, one after the other, as `numpy.save` writes them:
-the shapes, int64 (images, 3) as channels, height, width; the side of the
-squares that are cut out of the images, int64, 0 where they are shown whole;
-and the pixels of all images, one after the other, uint8 or uint16.
+The file is three NumPy arrays, one after the other, as `numpy.save` writes them: the shapes, int64 (images, 3) as
+channels, height, width; the size of the squares that are cropped from the images, int64, 0 if they are not cropped; and
+the pixels of all images, one after the other, uint8 or uint16.
 """
 
-import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import cast
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, DTypeLike
 
+from quac.config import Config
+from quac.config.training import Model
 from quac.data.decode import ImageError
-from quac.data.images import read_image, resize, to_channels, to_depth
-from quac.data.parallel import ordered
-from quac.data.preprocess import crop_of, middle, scaled_size, stored_size, too_small
+from quac.data.images import Decoding, read_image, resize, to_channels, to_depth
+from quac.data.parallel import map_processes
+from quac.data.preprocess import Sizing, center_crop, crop_of, scaled_size, sizing_of, too_small
 from quac.system.console import progress
-from quac.system.errors import QuacError, listing
-from quac.system.files import whole
+from quac.system.errors import QuacError, bullet_list
+from quac.system.files import atomic_write
 from quac.system.tables import read_table
 
-AT_A_TIME = 64  # images that a process takes
+CHUNK = 64  # images that a worker takes at a time
+_Job = tuple[str, tuple[int, int], int]  # a file, its width and height, and where its pixels begin in the store
 
 
-def build_store(path, index, settings, workers=1):
-    """Decode and resize every image of an index.
+def build_store(path: Path, index: pd.DataFrame, config: Config, split: str, workers: int = 0) -> None:
+    """Decode and resize every image of an index, and write them as a store.
 
     Args:
         index: see `quac.data.index.build_index`.
-        settings: `img_size`, `channels`, `preprocess` and `load_size` (see `quac.data.preprocess`), `reading` (see
-            `quac.data.images.read_image`).
-        workers: processes.
+        workers: processes that decode; 0: this one.
 
     Raises QuacError that names the files that cannot be read, or are smaller than the crop.
     """
     for name, error in zip(index["path"], index["error"], strict=True):
         if error:
             raise QuacError(f"{os.path.join(index.attrs['base'], name)}: {error}")
-    depth = np.uint16 if settings.reading.range is not None or (index["bits"] > 8).any() else np.uint8
+    sizing, channels = sizing_of(config, split), cast(int, config.model.input_dim)  # filled in when resolved
+    depth = np.uint16 if config.data.range is not None or (index["bits"] > 8).any() else np.uint8
     sizes = list(zip(index["width"].tolist(), index["height"].tolist(), strict=True))
-    _require_fit(index, sizes, settings)
-    shapes = [(settings.channels, *reversed(stored_size(*size, settings))) for size in sizes]
-    shapes = np.array(shapes, np.int64).reshape(-1, 3)
+    _require_fit(index, sizes, sizing, config.data.max_pixels)
+    if crop_of(sizing.preprocess) == "center_crop":
+        stored = [(sizing.img_size, sizing.img_size)] * len(sizes)
+    else:  # random crops are drawn later
+        stored = [scaled_size(*size, sizing) for size in sizes]
+    shapes = np.array([(channels, height, width) for width, height in stored], np.int64).reshape(-1, 3)
     files = [os.path.join(index.attrs["base"], name) for name in index["path"]]
-    bar = progress(total=len(files), what="decoding")
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         with open(temporary, "wb") as file:
             np.save(file, shapes)
-            np.save(file, np.int64(settings.img_size if crop_of(settings.preprocess) == "crop" else 0))
+            np.save(file, np.int64(sizing.img_size if crop_of(sizing.preprocess) == "crop" else 0))
             header = {"descr": np.dtype(depth).str, "fortran_order": False, "shape": (int(shapes.prod(1).sum()),)}
             np.lib.format.write_array_header_1_0(file, header)
             begin = file.tell()
         lengths = shapes.prod(1) * np.dtype(depth).itemsize
-        places = begin + np.cumsum(lengths) - lengths
-        parts = [slice(start, start + AT_A_TIME) for start in range(0, len(files), AT_A_TIME)]
-        jobs = [(files[part], sizes[part], int(places[part.start])) for part in parts]
-        for written in ordered(partial(_write, temporary, depth, settings), jobs, workers):
-            bar.update(written)
-    bar.close()
+        offsets = begin + np.cumsum(lengths) - lengths
+        jobs = list(zip(files, sizes, offsets.tolist(), strict=True))
+        # Worker processes share the file, so that no pixels are sent between them.
+        write = partial(_write_image, temporary, config.data, sizing, channels, depth)
+        for _ in progress(map_processes(write, jobs, workers, CHUNK), "decoding", len(jobs)):
+            pass
 
 
-def _require_fit(index, sizes, settings):
-    most, small, large = settings.reading.max_pixels, [], []
+def _write_image(path: Path, decoding: Decoding, sizing: Sizing, channels: int, depth: DTypeLike, job: _Job) -> None:
+    """Write the pixels of an image file into a store."""
+    name, size, offset = job
+    try:
+        pixels, _ = read_image(name, decoding)
+    except ImageError as error:
+        raise QuacError(f"{name}: {error}") from None
+    if pixels.shape[1::-1] != size:
+        raise QuacError(f"{name}: has changed since it was indexed. Run the workflow again.")
+    pixels = resize(to_channels(pixels, channels), *scaled_size(*size, sizing))
+    if crop_of(sizing.preprocess) == "center_crop":
+        pixels = center_crop(pixels, sizing.img_size)
+    with open(path, "rb+") as store:
+        store.seek(offset)
+        store.write(to_depth(pixels, depth).transpose(2, 0, 1).tobytes())
+
+
+def _require_fit(index: pd.DataFrame, sizes: list[tuple[int, int]], sizing: Sizing, max_pixels: int) -> None:
+    small, large = [], []
     for path, (width, height) in zip(index["path"], sizes, strict=True):
-        if too_small(width, height, settings):
+        new_width, new_height = scaled_size(width, height, sizing)
+        if too_small(width, height, sizing):
             small.append(f"{path}: {width}x{height}")
-        if math.prod(scaled := scaled_size(width, height, settings)) > most:
-            large.append(f"{path}: {width}x{height} is scaled to {scaled[0]}x{scaled[1]}")
+        if new_width * new_height > max_pixels:
+            large.append(f"{path}: {width}x{height} is scaled to {new_width}x{new_height}")
     if large:
         raise QuacError(
-            f"{index.attrs['source']}: {len(large)} image(s) are scaled to more than {most} pixels (data.max_pixels); "
-            f"lower load_size, choose another preprocess, or remove them\n{listing(large)}"
+            f"{index.attrs['source']}: {len(large)} image(s) are scaled to more than {max_pixels} pixels "
+            f"(data.max_pixels); lower load_size, choose another preprocess, or remove them\n{bullet_list(large)}"
         )
     if small:
         raise QuacError(
-            f"{index.attrs['source']}: {len(small)} image(s) are smaller than the crop of {settings.img_size} pixels; "
-            f"remove them, or scale by preprocess and load_size\n{listing(small)}"
+            f"{index.attrs['source']}: {len(small)} image(s) are smaller than the crop of {sizing.img_size} pixels; "
+            f"remove them, or scale them up by preprocess and load_size\n{bullet_list(small)}"
         )
 
 
-def _write(path, depth, settings, job):
-    """Decode some images and write them to their place; processes share the file, they do not send pixels."""
-    files, sizes, place = job
-    with open(path, "rb+") as file:
-        file.seek(place)
-        for name, size in zip(files, sizes, strict=True):
-            try:
-                pixels, _ = read_image(name, settings.reading)
-            except ImageError as error:
-                raise QuacError(f"{name}: {error}") from None
-            if pixels.shape[1::-1] != size:
-                raise QuacError(f"{name}: has changed since it was indexed; run the same command again")
-            pixels = resize(to_channels(pixels, settings.channels), *scaled_size(*size, settings))
-            if crop_of(settings.preprocess) == "center_crop":
-                pixels = middle(pixels, settings.img_size)
-            file.write(to_depth(pixels, depth).transpose(2, 0, 1).tobytes())
-    return len(files)
-
-
-def spread(rows, most):
-    """At most so many of the rows, evenly: the first and the last among them."""
+def evenly_spaced(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most `most` of the rows, evenly spaced, with the first and the last."""
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
+
+
+def open_stores(paths: Sequence[Path], index_paths: Sequence[Path]) -> dict[str, "Store"]:
+    """{split: Store} of stores and their indexes, in the same order."""
+    return {
+        read_table(index_path, columns=["path"]).attrs["split"]: Store.open(path, index_path)
+        for path, index_path in zip(paths, index_paths, strict=True)
+    }
 
 
 @dataclass(frozen=True)
@@ -111,36 +125,34 @@ class Store:
 
     flat: np.ndarray  # uint8 or uint16, all pixels, memory-mapped
     shapes: np.ndarray  # (images, 3): channels, height, width
-    side: int | None  # of the squares that are cut out of the images; None: they are shown whole
+    crop_size: int | None  # of the squares that are cropped from the images; None: they are not cropped
     ends: np.ndarray  # where each image ends in `flat`
     labels: np.ndarray  # int64, positions in `classes`
-    weights: np.ndarray  # float64, how often an image is drawn beside others of its class
+    weights: np.ndarray  # float64, sampling weight of an image within its class
     paths: np.ndarray  # relative to `source`
     digests: np.ndarray  # SHA-256 of each file, hex
     classes: list[str]
     source: str
 
     @classmethod
-    def open(cls, path, index_path):
-        """Open a store beside its index. Raises QuacError where they do not belong together."""
+    def open(cls, path: Path, index_path: Path) -> "Store":
+        """A store and its index. Raises QuacError if they cannot be read, or do not belong together."""
         index = read_table(index_path)
         try:
             with open(path, "rb") as file:
-                shapes, side = np.load(file), int(np.load(file))
+                shapes, crop_size = np.load(file), int(np.load(file))
                 np.lib.format.read_magic(file)
                 length, _, depth = np.lib.format.read_array_header_1_0(file)
                 flat = np.memmap(file, depth, "r", file.tell(), length) if length[0] else np.empty(0, depth)
         except (OSError, ValueError, TypeError) as error:
-            raise QuacError(f"{path}: cannot be read ({error}); delete it and run the same command again") from None
+            raise QuacError(f"{path}: cannot be read ({error}). Delete it and run the workflow again.") from None
         if len(shapes) != len(index):
-            raise QuacError(
-                f"{path}: holds {len(shapes)} images, but {index_path} lists {len(index)}; "
-                "delete both and run the same command again"
-            )
+            counts = f"holds {len(shapes)} images, but {index_path} lists {len(index)}"
+            raise QuacError(f"{path}: {counts}. Delete both and run the workflow again.")
         return cls(
             flat=flat,
             shapes=shapes,
-            side=side or None,
+            crop_size=crop_size or None,
             ends=np.cumsum(shapes.prod(1)),
             labels=index["label"].to_numpy(np.int64),
             weights=index["weight"].to_numpy(np.float64),
@@ -150,67 +162,73 @@ class Store:
             source=index.attrs["source"],
         )
 
-    def require(self, model, classes, squares=False):
-        """Stop where the networks do not take the images, or the classes are not `classes`, in this order.
+    def require(self, model: Model, classes: Sequence[str], squares: bool = False) -> None:
+        """Raise QuacError if the networks do not take the images, or the classes are not `classes`, in this order.
 
-        `squares`: only squares of `img_size` will do, for training.
+        `squares`: require squares of `img_size`, for training.
         """
-        unit, sides = model.img_size // 16, self.shapes[:, 1:]
-        if self.side:
-            fit = self.side == model.img_size <= sides.min()
+        size = cast(int, model.img_size)  # filled in when resolved
+        unit, sides = size // 16, self.shapes[:, 1:]
+        if self.crop_size:
+            fit = self.crop_size == size <= sides.min()
         else:
-            fit = (sides == model.img_size).all() if squares else (sides % unit == 0).all()
+            fit = (sides == size).all() if squares else (sides % unit == 0).all()
         if not fit or (self.shapes[:, 0] != model.input_dim).any() or self.classes != list(classes):
-            found = sorted({tuple(map(int, shape)) for shape in np.unique(self.shapes, axis=0)})
-            wanted = f"sides of {model.img_size}" if squares else f"multiples of {unit} as sides"
+            shapes = sorted({tuple(map(int, shape)) for shape in np.unique(self.shapes, axis=0)})
+            wanted = f"sides of {size}" if squares else f"multiples of {unit} as sides"
             raise QuacError(
-                f"{self.source}: is stored as {', '.join(map(str, found[:5]))}{' ...' * (len(found) > 5)} with the "
+                f"{self.source}: is stored as {', '.join(map(str, shapes[:5]))}{' ...' * (len(shapes) > 5)} with the "
                 f"classes {', '.join(self.classes)}, but {model.input_dim} channel(s) and {wanted}, with the classes "
-                f"{', '.join(classes)}, are needed; run the same command again"
+                f"{', '.join(classes)}, are needed. Run the workflow again."
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.shapes)
 
-    def __getitem__(self, row):
-        """The pixels of one image as it is stored, (channels, height, width), uint8 or uint16."""
+    def __getitem__(self, row: int) -> np.ndarray:
+        """The pixels of an image as stored, (channels, height, width), uint8 or uint16."""
         shape = self.shapes[row]
         return self.flat[self.ends[row] - shape.prod() : self.ends[row]].reshape(shape)
 
-    def images(self, rows):
-        """The pixels of images that are shown in one size, (rows, channels, height, width); crops are the middle."""
-        if self.side:
-            return self.squares(rows, self.corners(rows, self.side), self.side)
+    def images(self, rows: ArrayLike, offsets: np.ndarray | None = None) -> np.ndarray:
+        """The pixels of images of one size, (rows, channels, height, width).
+
+        `offsets`: where they are cropped, if they are, see `crop_offsets`; None: in the middle.
+        """
+        rows = np.asarray(rows)
+        if self.crop_size:
+            offsets = self.crop_offsets(rows, self.crop_size) if offsets is None else offsets
+            return self.crops(rows, offsets, self.crop_size)
         return np.stack([self[row] for row in rows])
 
-    def squares(self, rows, corners, side):
-        """Squares cut out of images, (rows, channels, side, side); `corners` as `corners` gives them."""
-        places = zip(rows, *corners, strict=True)
-        return np.stack([self[row][:, top : top + side, left : left + side] for row, top, left in places])
+    def crops(self, rows: ArrayLike, offsets: np.ndarray, size: int) -> np.ndarray:
+        """Squares of `size` pixels out of images, (rows, channels, size, size); `offsets`: see `crop_offsets`."""
+        places = zip(np.asarray(rows), *offsets, strict=True)
+        return np.stack([self[row][:, y : y + size, x : x + size] for row, y, x in places])
 
-    def corners(self, rows, side, draws=None):
+    def crop_offsets(self, rows: ArrayLike, size: int, draws: np.ndarray | None = None) -> np.ndarray:
         """Top and left, (2, rows) int64, of squares: by draws (2, rows) uniform in [0, 1), or in the middle."""
-        room = self.shapes[rows, 1:].T - side
+        room = self.shapes[np.asarray(rows), 1:].T - size
         return room // 2 if draws is None else np.floor(draws * (room + 1)).astype(np.int64)
 
-    def by_size(self, rows):
-        """`rows`, parted into arrays of images that are shown in one size."""
+    def by_size(self, rows: ArrayLike) -> list[np.ndarray]:
+        """`rows` divided into arrays of images of one size."""
         rows = np.asarray(rows)
-        if self.side or not len(rows):
+        if self.crop_size or not len(rows):
             return [rows] if len(rows) else []
-        _, kind = np.unique(self.shapes[rows], axis=0, return_inverse=True)
-        return [rows[kind == number] for number in range(kind.max() + 1)]
+        _, shape_of = np.unique(self.shapes[rows], axis=0, return_inverse=True)
+        return [rows[shape_of == number] for number in range(shape_of.max() + 1)]
 
-    def batch_size(self, row, most):
-        """Images in a batch of the size of an image: `most`, but fewer where fewer images have it.
+    def batch_size(self, row: int, most: int) -> int:
+        """Images in a batch of the size of an image: `most`, but fewer if fewer images have it.
 
-        A function of the store alone, so that numbers do not depend on how the work is cut.
+        A function of the store alone, so that numbers do not depend on how the work is divided.
         """
-        if self.side or (self.shapes == self.shapes[0]).all():
+        if self.crop_size or (self.shapes == self.shapes[0]).all():
             return most
         count = int((self.shapes == self.shapes[row]).all(1).sum())
         return min(most, 1 << (count.bit_length() - 1))
 
-    def rows_of(self, label):
+    def rows_of(self, label: int) -> np.ndarray:
         """Rows of the images of a class, ascending."""
         return np.flatnonzero(self.labels == label)

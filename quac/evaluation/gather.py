@@ -1,51 +1,53 @@
-"""The parts of a conversion that was split over jobs, put together: what one job would have made."""
+"""The parts of a conversion that was split over jobs, put together: the same table and images as of one job."""
 
-import os
 import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from quac.evaluation.tries import Tries
 from quac.system.errors import QuacError
+from quac.system.files import link_or_copy
 
 
-def gather_tables(tables):
-    """Tables of all shards, {path: table} in any order -> the table of the whole, with its attributes.
+def gather_tries(shards: Mapping[Any, Tries]) -> Tries:
+    """Tables of all shards, {path: Tries} in any order -> the table of the whole.
 
-    Raises QuacError where one is missing, or made by another checkpoint or classifier.
+    Raises QuacError if one is missing, or was made by another checkpoint or classifier.
     """
-    shards = {path: table.attrs for path, table in tables.items()}
-    path, attributes = next(iter(shards.items()))
-    count = attributes["shard"][1]
-    if sorted(one["shard"] for one in shards.values()) != [[i, count] for i in range(count)]:
+    path, first = next(iter(shards.items()))
+    count = first.shard[1]
+    if sorted(tries.shard for tries in shards.values()) != [[i, count] for i in range(count)]:
         raise QuacError(
-            f"{path}: is one of {count} shards, but the others given are not those; run the same command again"
+            f"{path}: is one of {count} shards, but the others given are not those. Run the workflow again."
         )
-    for other, found in shards.items():
-        if any(_made_of(found)[name] != value for name, value in _made_of(attributes).items()):
-            raise QuacError(f"{other}: was not made from what {path} was; delete both and run the same command again")
-    whole = pd.concat([table for table in tables.values() if len(table)], ignore_index=True).sort_values(
-        "batch", kind="stable", ignore_index=True
-    )
-    record = attributes["provenance"] | {"seconds": sum(one["provenance"]["seconds"] for one in shards.values())}
-    whole.attrs = {**attributes, "shard": [0, 1], "provenance": record}
-    return whole
+    for other, tries in shards.items():
+        if _origin(tries) != _origin(first):
+            message = f"was not made from the same inputs as {path}. Delete both and run the workflow again."
+            raise QuacError(f"{other}: {message}")
+    frames = [tries.frame for tries in shards.values() if len(tries.frame)]
+    whole = pd.concat(frames, ignore_index=True).sort_values("batch", kind="stable", ignore_index=True)
+    seconds = sum(tries.provenance["seconds"] for tries in shards.values())
+    return replace(first, frame=whole, shard=[0, 1], provenance=first.provenance | {"seconds": seconds})
 
 
-def _made_of(attributes):
-    record = attributes["provenance"]
-    return {"checkpoint": attributes["checkpoint_digest"], "keys": record["keys"], "classifier": record["classifier"]}
+def _origin(tries: Tries) -> tuple[Any, ...]:
+    return tries.checkpoint_digest, tries.provenance["keys"], tries.provenance["classifier"]
 
 
-def gather_images(folders, out):
+def gather_images(folders: Iterable[Path], out: Path) -> None:
     """Bring the images of all shards into one folder: as links to the same files, or copies."""
+    own = shutil.ignore_patterns(".snakemake_timestamp")  # of each folder: a link would share its time
     for folder in folders:
-        shutil.copytree(folder, out, dirs_exist_ok=True, copy_function=_link)
+        shutil.copytree(folder, out, dirs_exist_ok=True, copy_function=link_or_copy, ignore=own)
 
 
-def _link(source, target):
-    Path(target).unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, target)
+def gather(parts: Iterable[Path], out: Path, image_folders: Iterable[Path] = (), images: Path | None = None) -> None:
+    """Put the shards of a conversion together: their tables, and their folders of images."""
+    whole = gather_tries({path: Tries.read(path) for path in parts})
+    if images:
+        gather_images(image_folders, images)
+    whole.write(out)

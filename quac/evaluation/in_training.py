@@ -1,86 +1,87 @@
-"""How networks convert while they are trained: numbers for whoever watches, which decide nothing."""
+"""Evaluation of the networks while they are trained: for monitoring only. It does not affect training."""
 
-from types import SimpleNamespace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
 
 from quac.classifier.judge import Judge
-from quac.config.evaluation import KINDS
+from quac.config import Config
+from quac.config.choices import STYLE_KINDS
 from quac.conversion.engine import convert
-from quac.data.masks import Masks
+from quac.data.masks import Masks, masks_of_stage
 from quac.data.store import Store
-from quac.evaluation.metrics import LOOK_IMAGES, LOOK_QUERIES, LOOK_TRIES, RATES
+from quac.evaluation.metrics import EVALUATION_IMAGES, EVALUATION_QUERIES, EVALUATION_TRIES, RATES
 from quac.evaluation.scores import rates_of
-from quac.models.starganv2.styles import open_styles
+from quac.models import MODELS
+from quac.models.starganv2.checkpoint_info import CheckpointInfo
 from quac.system.console import log
+from quac.system.errors import error_lines
 from quac.system.tables import read_table
 
 METRICS = (*RATES, "l1")
 
 
-class Probe:
-    """Averaged networks -> how they convert a few queries of the validation split, the same at every look.
+class TrainingEvaluation:
+    """Averaged networks -> how they convert a few queries of the validation split, the same at every evaluation.
 
-    No random state is touched. The first failure, of whatever kind, ends the
-    looks until the next start, with a warning, and nothing else.
+    No random state is touched. The first failure, of any kind, ends the evaluations until the next start, with a
+    warning; training continues.
     """
 
-    def __init__(self, config, classifier, store, index, references, device):
+    def __init__(
+        self, config: Config, classifier: Path, store: Path, index: Path, references: Store, device: torch.device
+    ):
         """
         Args:
-            config: a resolved Config.
-            classifier: file of the judge.
-            store, index: files of the validation split; they are opened with the first look, as the judge is.
-            references: Store of the training split.
+            config: a whole resolved Config.
+            classifier: its file.
+            store, index: files of the validation split; opened at the first evaluation, as the classifier is.
+            references: the training split.
         """
         self.config, self.classifier, self.files = config, classifier, (store, index)
-        self.references, self.device = references, device
-        self.opened, self.failed = None, False
+        self.references, self.device, self.failed = references, device, False
 
-    def __call__(self, networks):
-        """`({name: mean over the class pairs}, {name: number of a pair})`, see `rates_of`; empty after a failure."""
+    def __call__(self, networks: nn.ModuleDict) -> tuple[dict[str, float], dict[str, float]]:
+        """`({name: mean over the class pairs}, {name/source/target: number})`, see `rates_of`; empty if it failed."""
         if self.failed:
             return {}, {}
         try:
-            numbers = self._look(networks)
+            rates = self._evaluate(networks)
         except Exception as error:
-            self.failed = True
-            said = str(error).strip() or type(error).__name__
-            log.warning("evaluation failed, training goes on without until the next start: %s", said)
+            self.failed, message = True, "\n".join(error_lines(error))
+            log.warning("evaluation failed; training continues without it until the next start: %s", message)
             return {}, {}
-        of_pairs = {name: number for name, number in numbers.items() if "/" in name}
-        return {name: number for name, number in numbers.items() if "/" not in name}, of_pairs
+        pairs = {name: rate for name, rate in rates.items() if "/" in name}
+        return {name: rate for name, rate in rates.items() if "/" not in name}, pairs
 
-    def _look(self, networks):
-        self.opened = self.opened or self._open()
-        judge, queries, masks = self.opened
-        config = self.config
-        settings = SimpleNamespace(
-            tries=LOOK_TRIES,
-            max_per_class=queries_of(len(self.references.classes)),
-            batch_size=min(LOOK_QUERIES, config.validation_config.val_batch_size),
-            seed=config.run.seed,
-            data=config.data,
-            model=config.model,
-        )
-        styles = open_styles(KINDS, networks, self.references, settings, self.device)
-        how = {"masks": masks, "quiet": True}
-        tries = convert(networks["generator"], judge, queries, styles, settings, self.device, **how)
-        return rates_of(tries, METRICS)
+    def _evaluate(self, networks: nn.ModuleDict) -> dict[str, float]:
+        config, (judge, queries, masks), classes = self.config, self._opened, self.references.classes
+        size, seed = min(EVALUATION_QUERIES, config.validation_config.val_batch_size), config.run.seed
+        info = CheckpointInfo.of(config, classes, step=0)  # any step: it changes nothing
+        converter = MODELS[config.model.kind]()(info, networks, self.device)
+        kinds = converter.style_kinds
+        styles = {kind: converter.styles(kind, self.references, seed=seed, batch_size=size) for kind in kinds}
+        limits: dict[str, Any] = {
+            "tries": EVALUATION_TRIES,
+            "max_per_class": max_queries(len(classes)),
+            "batch_size": size,
+        }
+        table = convert(converter, judge, queries, styles, **limits, seed=seed, masks=masks, quiet=True)
+        return rates_of(table, METRICS)
 
-    def _open(self):
+    @cached_property
+    def _opened(self) -> tuple[Judge, Store, Masks | None]:
         config, classes = self.config, self.references.classes
         queries = Store.open(*self.files)
         queries.require(config.model, classes)
         judge = Judge(self.classifier, config.validation_config, config.model, classes, self.device)
-        return judge, queries, self._masks() if config.conversion.mask == "paste" else None
-
-    def _masks(self):
-        data, split, (_, index) = self.config.data, self.config.validation_data, self.files
-        how = {"edge": self.config.conversion.mask_edge, "reading": data, "img_size": data.img_size}
-        how |= {"preprocess": split.preprocess, "load_size": split.load_size}
-        return Masks(read_table(index), SimpleNamespace(**how))
+        return judge, queries, masks_of_stage(read_table(self.files[1]), config, "validation")
 
 
-def queries_of(classes):
-    """How many queries of a class are looked at, of so many classes."""
-    images = LOOK_TRIES * len(KINDS) * classes * (classes - 1)  # of one query of each class
-    return max(1, min(LOOK_QUERIES, LOOK_IMAGES // images))
+def max_queries(classes: int) -> int:
+    """Queries of a class that are evaluated at most, for a number of classes."""
+    images = EVALUATION_TRIES * len(STYLE_KINDS) * classes * (classes - 1)  # of one query of each class
+    return max(1, min(EVALUATION_QUERIES, EVALUATION_IMAGES // images))

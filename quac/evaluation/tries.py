@@ -1,56 +1,61 @@
-"""What is measured of a try beyond what the judge says of it."""
+"""The tries of a conversion: the table of them, and what is measured of each beyond the classifier's verdict."""
 
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
 import torch
 
-from quac.data.batches import to_square
+from quac.classifier.judge import Judge
+from quac.conversion.engine import TryBatch
+from quac.evaluation.metrics import METRICS
+from quac.system.errors import QuacError
+from quac.system.tables import read_table, write_table
 
 
-class Details:
-    """Distances, diversity, the judge's outputs, and what further judges say.
+@dataclass(frozen=True)
+class Tries:
+    """A table of tries, and what it is of. On disk: Parquet, the other fields in the file's metadata."""
 
-    Columns: `ssim` (structural similarity to the query, 1: equal; Wang et al. 2004), `cycle` (mean absolute difference
-    to the query, in the networks' range, after conversion back with the query's own style), `diversity` (mean absolute
-    difference to the other tries of the query and target; NaN where there is one try), `logit_<class>`, and for each
-    further judge `predicted_by_<name>` and `p_target_by_<name>`.
-    """
+    frame: pd.DataFrame  # one row per try, see `quac.conversion.engine.convert`
+    step: int
+    checkpoint: str  # path
+    checkpoint_digest: str  # SHA-256
+    classes: list[str]  # names, in the order of the labels
+    tries: int  # per query and target
+    max_per_class: int | None  # queries of a class at most; None: all
+    shard: list[int]  # [i, n]: which part of the work this is
+    found: dict[str, int]  # {class: number of its images in the split}
+    masked: int | None  # number of images that have a mask; None if masks are not used
+    provenance: dict[str, Any]  # see `quac.system.provenance.Provenance.record`
 
-    def __init__(self, style_encoder, judges, classes, settings):
-        """
-        Args:
-            style_encoder: of the networks.
-            judges: {name: Judge}.
-            settings: `data` (scale, shift), `model` (img_size).
-        """
-        from torchmetrics.functional.image import structural_similarity_index_measure  # takes seconds
+    @classmethod
+    def read(cls, path: str | Path) -> "Tries":
+        """A table from its file. Raises QuacError if it is not a table of tries."""
+        frame = read_table(path)
+        try:
+            return cls(frame, **{field.name: frame.attrs[field.name] for field in fields(cls)[1:]})
+        except KeyError as error:
+            message = f"not a table of tries (no {error}). Delete it and run the workflow again."
+            raise QuacError(f"{path}: {message}") from None
 
-        self.style_encoder = style_encoder
-        self.judges, self.classes = judges, classes
-        self.similarity, self.range = structural_similarity_index_measure, abs(settings.data.scale)
-        self.img_size = settings.model.img_size
+    def write(self, path: str | Path) -> None:
+        """Write the table, whole or not at all."""
+        write_table(path, self.frame, **{field.name: getattr(self, field.name) for field in fields(self)[1:]})
 
-    def own_style(self, x, label):
-        """Styles (B, style_dim) of queries of one class."""
-        y = torch.full((len(x),), label, device=x.device)
-        return self.style_encoder(to_square(x, self.img_size), y)
 
-    def of(self, generator, image, x, own_style, logits, target):
-        """{column: (B,)} of a try, but for `diversity`. Converted back is by the same generator, and its masks."""
-        back = generator.render(generator.features(image), own_style)
-        measured = {
-            "ssim": self.similarity(image, x, data_range=self.range, reduction="none"),
-            "cycle": (back - x).abs().mean((1, 2, 3)),
-            "diversity": None,
-        }
-        measured |= {f"logit_{name}": logits[:, i] for i, name in enumerate(self.classes)}
-        for name, judge in self.judges.items():
+def measure_tries(judges: dict[str, Judge], classes: list[str], tries: TryBatch) -> list[dict[str, torch.Tensor]]:
+    """{column: (B,)} of each try: the METRICS that have a `measure`; `logit_<class>`, the classifier's outputs; and of
+    each further classifier, `predicted_by_<name>` and `p_target_by_<name>`."""
+    measured: list[dict[str, torch.Tensor]] = [{} for _ in tries.images]
+    for metric in METRICS.values():
+        if metric.measure:
+            for row, values in zip(measured, metric.measure(tries), strict=True):
+                row[metric.name] = values
+    for row, image, logits in zip(measured, tries.images, tries.logits, strict=True):
+        row |= {f"logit_{name}": logits[:, i] for i, name in enumerate(classes)}
+        for name, judge in judges.items():
             p = judge(image)
-            measured[f"predicted_by_{name}"] = p.argmax(1)
-            measured[f"p_target_by_{name}"] = p[:, target]
-        return measured
-
-    def apart(self, images):
-        """[(B,)] for each try: its mean difference to the others."""
-        if len(images) == 1:
-            return [torch.full((len(images[0]),), float("nan"), device=images[0].device)]
-        tries = torch.stack(images)
-        return [(tries - image).abs().mean((2, 3, 4)).sum(0) / (len(images) - 1) for image in images]
+            row |= {f"predicted_by_{name}": p.argmax(1), f"p_target_by_{name}": p[:, tries.target]}
+    return measured

@@ -1,86 +1,80 @@
 """Examples of conversions for the report, failures included."""
 
-import numpy as np
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-MOST_BYTES = 8_000_000  # of all pictures together
+import numpy as np
+import pandas as pd
+
+from quac.data.store import evenly_spaced
+from quac.report.pictures import Picture, Pictures, fit_pictures
+from quac.report.schema import Gallery, GalleryEntry
+
+MAX_BYTES = 8_000_000  # of all pictures together
 SIDES = (128, 64, 32)  # of a picture, at most
-NAMES = ("query", "source", "target", "style", "predicted", "query_predicted")
-NUMBERS = ("p_source", "p_target", "l1", "query_p_source", "query_p_target")
-COLUMNS = [*NAMES, *NUMBERS, "try", "best"]  # of a table of tries
+COLUMNS = ["query", "source", "target", "style", "predicted", "query_predicted", "try", "best"]  # of a table of tries
+COLUMNS += ["p_source", "p_target", "l1", "query_p_source", "query_p_target"]
 GROUPS = ("best", "typical", "failed")
 
+Show = Callable[[GalleryEntry, int], str]  # (entry, largest side) -> data URI
 
-def show_examples(entries, query, generated):
-    """Make the pictures of entries, in their order, until they would take too much.
 
-    They are made smaller where not even the first round of entries would fit.
+def show_examples(entries: list[GalleryEntry], query: Show, generated: Show) -> tuple[list[GalleryEntry], Pictures]:
+    """The entries whose pictures fit into MAX_BYTES, and for them `queries`, {path: data URI}, and `generated`, a list.
 
-    Args:
-        entries: see `choose_entries`.
-        query, generated: called with (entry, largest side) for its pictures, data URIs.
-
-    Returns:
-        `(entries, pictures)`: the entries that fit, and for them `queries`, {path: data URI}, and `generated`, a list.
+    Pictures are made smaller if not even the first round of entries would fit. `query` and `generated` make those of an
+    entry.
     """
-    first_round = sum(entry["round"] == 0 for entry in entries)
-    for side in SIDES:
-        pictures, room = {"queries": {}, "generated": []}, MOST_BYTES
-        for entry in entries:
-            added = {} if entry["query"] in pictures["queries"] else {entry["query"]: query(entry, side)}
-            picture = generated(entry, side)
-            room -= len(picture) + sum(map(len, added.values()))
-            if room < 0 and pictures["generated"]:
-                break
-            pictures["queries"] |= added
-            pictures["generated"].append(picture)
-        if len(pictures["generated"]) >= first_round:
-            break
-    return entries[: len(pictures["generated"])], pictures
+    groups: list[dict[Any, Picture]] = [
+        {entry.query: partial(query, entry), number: partial(generated, entry)} for number, entry in enumerate(entries)
+    ]
+    count, _, made = fit_pictures(groups, SIDES, MAX_BYTES, needed=sum(entry.round == 0 for entry in entries))
+    converted = [made.pop(number) for number in range(count)]
+    return entries[:count], {"queries": made, "generated": converted}
 
 
-def choose_entries(tables, classes, examples):
-    """The queries to show.
+def choose_entries(tables: dict[str, pd.DataFrame], classes: list[str], examples: int) -> list[GalleryEntry]:
+    """The queries to show: first one of each group of every pair, then a second, and so on.
 
-    For each kind and pair of classes: of those that reached the target the best, with the highest target probability,
-    and typical ones, spread evenly over the others and not picked by their looks; of those that did not, the farthest.
+    The groups of a style kind and pair of classes: of the queries that reached the target the best, with the highest
+    target probability, and typical ones, spread evenly over the others and not picked by their appearance; of those
+    that did not, the farthest.
 
     Args:
-        tables: {kind: table of tries} of one split, with COLUMNS.
-        examples: how many of each, at most.
-
-    Returns:
-        Dicts of a best try's columns, with `group`, one of GROUPS, and `round`: first one of each group of every
-        pair, then a second.
+        tables: {style kind: table of tries} of one split, with COLUMNS.
+        examples: how many of a group, at most.
     """
     entries = []
     for kind, table in tables.items():
         best = table[table["best"] & (table["source"] != table["target"])].sort_values("query")
         pairs = {pair: rows for pair, rows in best.groupby(["source", "target"], sort=False)}
-        for source in classes:
-            for target in classes:
-                if (source, target) in pairs:
-                    groups = _groups(pairs[source, target], target, examples)
-                    entries += [
-                        {**_entry(row, kind), "group": group, "round": number}
-                        for group, rows in groups.items()
-                        for number, row in enumerate(rows.to_dict("records"))
-                    ]
-    return sorted(entries, key=lambda entry: entry["round"])
+        for source, target in ((source, target) for source in classes for target in classes):
+            if (source, target) in pairs:
+                entries += [
+                    GalleryEntry.model_validate(row | {"kind": kind, "group": group, "round": number})
+                    for group, rows in _groups(pairs[source, target], target, examples).items()
+                    for number, row in enumerate(rows.to_dict("records"))
+                ]
+    return sorted(entries, key=lambda entry: entry.round)
 
 
-def _groups(pair, target, examples):
-    hit = pair["predicted"] == target  # where no try was called the target, the best try was not either
+def _groups(pair: pd.DataFrame, target: str, examples: int) -> dict[str, pd.DataFrame]:
+    hit = pair["predicted"] == target  # if no try was called the target, the best try was not either
     hits = pair[hit].sort_values("p_target", ascending=False, kind="stable")
     others = hits.iloc[examples:].sort_values("query")
-    evenly = np.unique(np.linspace(0, len(others) - 1, min(examples, len(others))).round().astype(int))
+    typical = others.iloc[evenly_spaced(np.arange(len(others)), examples)]
     farthest = pair[~hit].sort_values("p_target", kind="stable")
-    return dict(zip(GROUPS, (hits.head(examples), others.iloc[evenly], farthest.head(examples)), strict=True))
+    return dict(zip(GROUPS, (hits.head(examples), typical, farthest.head(examples)), strict=True))
 
 
-def _entry(row, kind):
-    return {
-        "kind": kind,
-        **{name: row[name] for name in NAMES},
-        "try": int(row["try"]),
-        **{name: float(row[name]) for name in NUMBERS},
-    }
+def entries_by_pair(gallery: Gallery, pictures: Pictures) -> dict[tuple[str, str], dict[str, dict[str, list[Any]]]]:
+    """{(source, target): {style kind: {group: entries}}}, an entry with its `picture` and `query_picture`, the number
+    of its query's picture."""
+    numbers = {query: number for number, query in enumerate(pictures["queries"])}
+    pairs: dict[tuple[str, str], dict[str, dict[str, list[Any]]]] = {}
+    for entry, picture in zip(gallery.entries, pictures["generated"], strict=True):
+        group = pairs.setdefault((entry.source, entry.target), {}).setdefault(entry.kind, {})
+        shown = {**entry.model_dump(), "picture": picture, "query_picture": numbers[entry.query]}
+        group.setdefault(entry.group, []).append(shown)
+    return pairs

@@ -1,92 +1,56 @@
-"""The report's page: facts and pictures -> HTML."""
+"""The report's page, as HTML.
+
+Variables of a section's template: the parts of Report, `report` itself, the section's `pictures`, and those of
+TEMPLATES.
+"""
 
 import json
+from functools import partial
 
-import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from quac.config.data import SEVERITIES
-from quac.evaluation.metrics import LOOK_QUERIES, LOOK_TRIES, RATES
-from quac.report import figures, formats
-from quac.report.gallery import GROUPS
-from quac.report.matrices import counts, numbers_of, panels
+from quac.config.choices import SEVERITIES
+from quac.evaluation.metrics import EVALUATION_QUERIES, EVALUATION_TRIES, METRICS, RATES
+from quac.report import figures
+from quac.report.formats import FORMATS, SHADES, duration, shade, thinned
+from quac.report.gallery import GROUPS, entries_by_pair
+from quac.report.matrices import counts, metrics_of, panels_of
+from quac.report.pictures import Pictures
+from quac.report.schema import Report
+from quac.report.sections import SECTIONS
 from quac.report.style_grids import SIDES
+from quac.system.files import yaml_text
 
-MOST_ROWS = 200  # of the history; all are in the JSON
+# The report's templates. Their variables are text, never markup.
+TEMPLATES = Environment(
+    loader=PackageLoader("quac.report"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+TEMPLATES.filters |= {**FORMATS, "duration": duration, "shade": shade, "thinned": thinned}
+TEMPLATES.filters |= {"json": partial(json.dumps, ensure_ascii=False), "yaml": yaml_text}
+TEMPLATES.globals |= {"METRICS": METRICS, "RATES": RATES, "SHADES": SHADES, "SEVERITIES": SEVERITIES, "GROUPS": GROUPS}
+TEMPLATES.globals |= {"EVALUATION_QUERIES": EVALUATION_QUERIES, "EVALUATION_TRIES": EVALUATION_TRIES}
+TEMPLATES.globals |= {"FULL_SIDE": SIDES[0], "figures": figures, "zip": zip}
+TEMPLATES.globals |= {"metrics_of": metrics_of, "panels_of": panels_of, "entries_by_pair": entries_by_pair}
 
 
-def template(name):
-    """A template of the report's pages: what it is given is text, never markup."""
-    environment = Environment(
-        loader=PackageLoader("quac.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def render(report: Report, pictures: Pictures) -> str:
+    """The text of the HTML file; `pictures`: see `quac.report.build`. Equal arguments give equal text."""
+    parts = dict(report)
+    sections = [section for section in SECTIONS.values() if section.part is None or parts.get(section.part) is not None]
+    contents = []
+    for section in sections:
+        variables = {**parts, "report": report, "pictures": pictures.get(section.name, {})}
+        text = TEMPLATES.get_template(f"{section.name}.html").render(variables)
+        contents.append(Markup(text))  # noqa: S704 (autoescaped by the template)
+    return TEMPLATES.get_template("report.html").render(
+        **parts,
+        sections=sections,
+        contents=contents,
+        pictures=pictures,
+        embedded={"classes": report.classes, "counts": counts(report)},
     )
-    environment.filters |= {
-        name: getattr(formats, name) for name in ("percent", "decimals", "significant", "duration", "level")
-    }
-    return environment.get_template(name)
-
-
-def render(facts, pictures):
-    """Facts and pictures, see `quac.report.build.collect` -> the HTML file's text. The same give the same text."""
-    history, selection, classifier = facts["training"]["history"], facts["selection"], facts["classifier"]
-    return template("report.html").render(
-        **facts,
-        rates=RATES,
-        numbers=numbers_of(classifier["judges"]),
-        groups=GROUPS,
-        levels=formats.LEVELS,
-        panels=panels(facts),
-        gallery_of=_by_pair(facts["gallery"]["entries"], pictures["gallery"]),
-        query_pictures=pictures["gallery"]["queries"],
-        grids_of=_by_target(facts["styles"]["grids"], pictures["styles"]),
-        style_query_pictures=pictures["styles"]["queries"],
-        full_side=SIDES[0],
-        severities=SEVERITIES,
-        pictures_of_classes=pictures["classes"],
-        pictures_of_steps=pictures["steps"],
-        pictures_of_findings=pictures["findings"],
-        embedded={"classes": facts["classes"], "counts": counts(facts)},
-        judged=[(name, check["splits"]) for name, check in {"the judge": classifier, **classifier["judges"]}.items()],
-        changed_texts=[(name, json.dumps(value, ensure_ascii=False)) for name, value in facts["changed"]],
-        config_text=yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True),
-        history_rows=_thinned(list(zip(*history.values(), strict=True))),
-        loss_chart=figures.loss_curves(history) if history else "",
-        look_chart=figures.looks(history),
-        look_counts=(LOOK_QUERIES, LOOK_TRIES),
-        speed_chart=figures.speed(history) if history else "",
-        calibration_chart=figures.calibration(classifier["splits"][facts["shown_split"]]["calibration"]),
-        fit_chart=figures.fit_curves(classifier["fit"]) if classifier["fit"] else "",
-        score_chart=figures.rates_over_checkpoints(selection["scores"], selection["step"]),
-    )
-
-
-def _thinned(rows):
-    """At most MOST_ROWS of the rows, evenly, the last one among them."""
-    every = max(1, -(-len(rows) // MOST_ROWS))
-    return rows[::-1][::every][::-1]
-
-
-def _by_pair(entries, pictures):
-    """{(source, target): {kind: {group: entries}}}, an entry with its `picture` and its query's, `query_picture`."""
-    numbers, found = {query: number for number, query in enumerate(pictures["queries"])}, {}
-    for entry, picture in zip(entries, pictures["generated"], strict=True):
-        kinds = found.setdefault((entry["source"], entry["target"]), {})
-        group = kinds.setdefault(entry["kind"], {}).setdefault(entry["group"], [])
-        group.append({**entry, "picture": picture, "query_picture": numbers[entry["query"]]})
-    return found
-
-
-def _by_target(grids, pictures):
-    """{target: {kind: grid}}, a grid with the pictures of its references, `heads`, and of each row, `pictures`."""
-    found = {}
-    for grid, rows in zip(grids, pictures["generated"], strict=True):
-        found.setdefault(grid["target"], {})[grid["kind"]] = {
-            **grid,
-            "heads": [pictures["references"].get(name) for name in grid["styles"]],
-            "rows": [{**row, "pictures": images} for row, images in zip(grid["rows"], rows, strict=True)],
-        }
-    return found

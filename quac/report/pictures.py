@@ -2,32 +2,59 @@
 
 import base64
 import io
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
-from quac.conversion.image_folder import output_path
 from quac.data.decode import decode
 from quac.data.images import to_8_bit, to_image
+from quac.data.store import Store
+
+Pictures = dict[str, Any]  # {name of a section: its pictures}
+Picture = Callable[[int], str]  # largest side -> data URI
 
 
-def query_picture(store, row, side):
-    """A real image as the networks saw it; its longer side is `side` pixels at most."""
-    return data_uri(to_image(to_8_bit(store.images([row])[0])), side)
+def query_picture(store: Store, row: int, side: int) -> str:
+    """The picture of a real image as the networks see it; its longer side is at most `side` pixels."""
+    return data_uri(to_image(to_8_bit(store.images([row])[0].transpose(1, 2, 0))), side)
 
 
-def generated_picture(folder, entry, side):
-    """The generated image of a gallery's entry, out of the folder of its split and kind."""
-    return picture_of(f"{folder}/{output_path(entry['query'], entry['source'], entry['target'])}", side)
+def picture_of(path: Path, side: int) -> str:
+    """The picture of an image file of any depth."""
+    return data_uri(to_image(to_8_bit(decode(path).values)), side)
 
 
-def picture_of(path, side):
-    """An image out of its file, of any depth."""
-    return data_uri(to_image(to_8_bit(decode(path).values).transpose(2, 0, 1)), side)
-
-
-def data_uri(image, side):
-    """An image as WebP; it is made smaller where a side is longer than `side`."""
+def data_uri(image: Image.Image, side: int) -> str:
+    """An image as WebP, scaled down if one of its sides is longer than `side` pixels."""
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, format="webp", quality=85)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def fit_pictures(
+    groups: Sequence[dict[Any, Picture]], sides: Sequence[int], max_bytes: int, needed: int
+) -> tuple[int, int, dict[Hashable, str]]:
+    """Make the pictures of one group after another, until they would take more than `max_bytes`; of one group at least.
+
+    They are made smaller, by the next of `sides`, if fewer than `needed` groups would fit. A key that an earlier group
+    has is not made again.
+
+    Returns:
+        `(number of groups, largest side, {key: data URI})`.
+    """
+    for side in sides:
+        made: dict[Hashable, str] = {}
+        count, room = 0, max_bytes
+        for group in groups:
+            added = {key: picture(side) for key, picture in group.items() if key not in made}
+            room -= sum(map(len, added.values()))
+            if room < 0 and count:
+                break
+            made |= added
+            count += 1
+        if count >= needed:
+            break
+    return count, side, made

@@ -1,47 +1,48 @@
 """Grids of styles for the report: a few queries, converted by the same styles of each class."""
 
-MOST_BYTES = 4_000_000  # of all pictures together
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from quac.report.pictures import Picture, Pictures, fit_pictures
+from quac.report.schema import StyleGrids
+
+MAX_BYTES = 4_000_000  # of all pictures together
 SIDES = (96, 64, 32)  # of a picture, at most
 
 
-def show_grids(made, query, reference, generated):
-    """Make the pictures of the grids, one query after another, until they would take too much.
-
-    They are made smaller where not all queries would fit.
+def show_grids(
+    made: dict[str, Any], query: Callable[..., str], reference: Callable[..., str], generated: Callable[..., str]
+) -> tuple[StyleGrids, Pictures]:
+    """The grids of the queries whose pictures fit into MAX_BYTES, made smaller if not all would, and their pictures.
 
     Args:
-        made: see `quac.evaluation.style_grids.make_grids`.
-        query, reference: called with (path, largest side) for a picture, a data URI.
-        generated: called with (kind, target, number of the query, number of the style, largest side), likewise.
+        made: see `quac.evaluation.style_grids.make_grids`, and `references`, the split of the reference images.
+        query, reference: called with (path, largest side), give a picture.
+        generated: called with (style kind, target, number of the query, number of the style, largest side), gives a
+            picture.
 
     Returns:
-        `(facts, pictures)`. Facts: `queries` and `grids` as in `made`, of the queries that fit; `chosen`, the number of
-        all; `side`, the largest of a picture. Pictures: `queries`, a list; `references`, {path: data URI}; `generated`,
-        for each grid a list of the lists of each row.
+        `(grids, pictures)`. Pictures: `queries`, a list; `references`, {path: data URI}; `generated`, for each grid a
+        list of the lists of each row.
     """
-    references = [path for grid in made["grids"] if grid["kind"] == "reference" for path in grid["styles"]]
-    for side in SIDES:
-        pictures = {"queries": [], "references": {path: reference(path, side) for path in references}}
-        rows, room = [], MOST_BYTES - sum(map(len, pictures["references"].values()))
-        for number, shown in enumerate(made["queries"]):
-            picture = query(shown["query"], side)
-            row = {
-                (grid["kind"], grid["target"]): [
-                    generated(grid["kind"], grid["target"], number, style, side) for style in range(len(grid["styles"]))
-                ]
-                for grid in made["grids"]
-                if grid["target"] != shown["source"]
-            }
-            room -= len(picture) + sum(len(image) for images in row.values() for image in images)
-            if room < 0 and rows:
-                break
-            pictures["queries"].append(picture)
-            rows.append(row)
-        if len(rows) == len(made["queries"]):
-            break
-    grids = [{**grid, "rows": [row for row in grid["rows"] if row["query"] < len(rows)]} for grid in made["grids"]]
-    pictures["generated"] = [
-        [rows[row["query"]][grid["kind"], grid["target"]] for row in grid["rows"]] for grid in grids
-    ]
-    facts = {"queries": made["queries"][: len(rows)], "chosen": len(made["queries"]), "side": side, "grids": grids}
-    return facts, pictures
+    grids = made["grids"]
+    references = (path for grid in grids if grid["kind"] == "reference" for path in grid["styles"])
+    heads: dict[Any, Picture] = {path: partial(reference, path) for path in references}
+    groups = [heads | {number: partial(query, shown["query"])} for number, shown in enumerate(made["queries"])]
+    for grid in grids:
+        for row in grid["rows"]:
+            groups[row["query"]] |= {place: partial(generated, *place) for place in _places(grid, row)}
+    count, side, pictures = fit_pictures(groups, SIDES, MAX_BYTES, needed=len(groups))
+    grids = [{**grid, "rows": [row for row in grid["rows"] if row["query"] < count]} for grid in grids]
+    shown = made | {"queries": made["queries"][:count], "grids": grids, "chosen": len(groups), "side": side}
+    return StyleGrids.model_validate(shown), {
+        "queries": [pictures[number] for number in range(count)],
+        "references": {path: pictures[path] for path in heads},
+        "generated": [[[pictures[place] for place in _places(grid, row)] for row in grid["rows"]] for grid in grids],
+    }
+
+
+def _places(grid: dict[str, Any], row: dict[str, Any]) -> list[tuple[str, str, int, int]]:
+    """What `generated` is called with for the images of a row."""
+    return [(grid["kind"], grid["target"], row["query"], style) for style in range(len(grid["styles"]))]

@@ -1,88 +1,82 @@
 """What a reader has to know before trusting the numbers."""
 
-from quac.config.loss_weights import is_used
+from collections.abc import Iterator
+from itertools import product
+
 from quac.config.training import Loss
-from quac.evaluation.metrics import RATES
+from quac.evaluation.metrics import METRICS, RATES
 from quac.report.formats import percent
+from quac.report.schema import Report, ReportWarning
 
-FEW_QUERIES = 10  # of a class pair
-WEAK_CALIBRATION = 0.1
-APART = 0.1  # rates by two judges
-
-
-def find_warnings(facts):
-    """Warnings about the facts of a report: dicts of `text` and `section`, its link."""
-    return [
-        {"section": section, "text": text}
-        for section, texts in {
-            "selection": _of_split(facts),
-            "classifier": _of_judges(facts),
-            "matrices": [*_of_counts(facts), *_of_masks(facts)],
-            "data": [f"{finding['message']}. Remedy: {finding['remedy']}." for finding in facts["data"]["findings"]],
-            "provenance": _of_commits(facts),
-        }.items()
-        for text in texts
-    ]
+MIN_QUERIES = 10  # of a class pair
+MAX_CALIBRATION_ERROR = 0.1
+MAX_DISAGREEMENT = 0.1  # of the rates by two judges
 
 
-def _of_split(facts):
-    if facts["shown_split"] == facts["selection"]["split"]:
+def find_warnings(report: Report) -> Iterator[ReportWarning]:
+    """Warnings about a report, with the section that each links to."""
+    texts = {
+        "selection": _of_split(report),
+        "classifier": (*_of_judge(report), *_of_disagreement(report)),
+        "matrices": _of_queries(report),
+        "data": (f"{finding.message}. Remedy: {finding.remedy}." for finding in report.data.findings),
+        "provenance": _of_commits(report),
+    }
+    for section, of_section in texts.items():
+        yield from (ReportWarning(section=section, text=text) for text in of_section)
+
+
+def _of_split(report: Report) -> Iterator[str]:
+    if report.shown_split == report.selection.split:
         yield (
             "There is no test split: the numbers are of the validation split, which also chose the checkpoint, "
             "so they are somewhat too high. Give test_data."
         )
 
 
-def _of_judges(facts):
-    if is_used(Loss(**facts["config"]["loss"]), "cls"):
+def _of_judge(report: Report) -> Iterator[str]:
+    if Loss(**report.config["loss"]).is_used("cls"):
         yield (
-            "The classifier that judges was trained on: the networks learned to please it (loss.lambda_cls), so the "
-            "rates say less than those of a classifier that they never met."
+            "The classifier that judges was part of the training loss (loss.lambda_cls): the networks learned to "
+            "please it, so the rates mean less than those of a classifier that took no part in training."
         )
-    check, least = (
-        facts["classifier"]["splits"][facts["shown_split"]],
-        facts["config"]["validation_config"]["min_accuracy"],
-    )
-    if check["accuracy"] < least:
+    check, least = report.accuracy, report.config["validation_config"]["min_accuracy"]
+    if check.accuracy < least:
         yield (
-            f"The classifier is right on {percent(check['accuracy'])} % of the real {facts['shown_split']} images, "
+            f"The classifier is right on {percent(check.accuracy)} % of the real {report.shown_split} images, "
             f"below validation_config.min_accuracy ({percent(least)} %)."
         )
-    if check["calibration_error"] > WEAK_CALIBRATION:
+    if check.calibration_error > MAX_CALIBRATION_ERROR:
         yield (
-            f"The classifier's probabilities are {percent(check['calibration_error'])} % off its accuracy, on average "
-            f"(expected calibration error on {facts['shown_split']}): trust the rates more than the probabilities."
+            f"The classifier's probabilities are {percent(check.calibration_error)} % off its accuracy, on average "
+            f"(expected calibration error on {report.shown_split}): trust the rates more than the probabilities."
         )
-    for matrix in facts["matrices"]:
-        for name in facts["classifier"]["judges"] if matrix["split"] == facts["shown_split"] else ():
-            for metric in RATES:
-                one, other = matrix["averages"][metric], matrix["averages"][f"{metric}_by_{name}"]
-                if abs(one - other) > APART:
-                    yield (
-                        f"The judges disagree, {matrix['kind']} styles: the average {metric.replace('_', ' ')} is "
-                        f"{percent(one)} % by the first and {percent(other)} % by {name}."
-                    )
 
 
-def _of_counts(facts):
-    few = {
-        cell["source"]: cell["scored"]
-        for matrix in facts["matrices"]
-        for cell in matrix["cells"]
-        if matrix["split"] == facts["shown_split"] and cell["scored"] < FEW_QUERIES
-    }
-    if few:
+def _of_disagreement(report: Report) -> Iterator[str]:
+    shown = [matrix for matrix in report.matrices if matrix.split == report.shown_split]
+    for matrix, judge, metric in product(shown, report.classifier.judges, RATES):
+        first, further = (matrix.averages.number(name) for name in (metric, f"{metric}_by_{judge}"))
+        if first is not None and further is not None and abs(first - further) > MAX_DISAGREEMENT:
+            yield (
+                f"The judges disagree, {matrix.kind} styles: the average {METRICS[metric].label.lower()} is "
+                f"{percent(first)} % by the first and {percent(further)} % by {judge}."
+            )
+
+
+def _of_queries(report: Report) -> Iterator[str]:
+    cells = (cell for matrix in report.matrices if matrix.split == report.shown_split for cell in matrix.cells)
+    if few := {cell.source: cell.scored for cell in cells if cell.scored < MIN_QUERIES}:
         counted = ", ".join(f"{name} {count}" for name, count in few.items())
-        yield f"Fewer than {FEW_QUERIES} {facts['shown_split']} queries of: {counted}. Look at the intervals."
+        yield f"Fewer than {MIN_QUERIES} {report.shown_split} queries of: {counted}. Mind the intervals."
+    masked, queries = report.masks.queries[report.shown_split] if report.masks else (0, 0)
+    if masked < queries:
+        yield (
+            f"{queries - masked} of {queries} {report.shown_split} queries have no mask: they were converted as a "
+            "whole."
+        )
 
 
-def _of_masks(facts):
-    masked, found = facts["masks"]["queries"][facts["shown_split"]] if facts["masks"] else (0, 0)
-    if masked < found:
-        yield f"{found - masked} of {found} {facts['shown_split']} queries have no mask: they were converted whole."
-
-
-def _of_commits(facts):
-    commits = sorted({stage["commit"] or "unknown" for stage in facts["stages"]})
-    if len(commits) > 1:
-        yield f"Stages were run by different versions of the program: {', '.join(commits)}."
+def _of_commits(report: Report) -> Iterator[str]:
+    if len(report.commits) > 1:
+        yield f"Stages were run by different versions of the program: {', '.join(report.commits)}."

@@ -1,28 +1,29 @@
-"""What a stage says: messages on the screen and in its log file, and progress bars."""
+"""The messages of a stage, on the screen and in its log file, and progress bars."""
 
 import logging
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 log = logging.getLogger("quac")
-tqdm.monitor_interval = 0  # its thread would be alive where processes are forked
+tqdm.monitor_interval = 0  # no monitor thread, because processes are forked
 
 
-class _Screen(logging.Handler):
-    """Writes above a progress bar instead of through it."""
+class _ScreenHandler(logging.Handler):
+    """Writes messages above a progress bar instead of into it."""
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(record.getMessage(), file=sys.stderr)
 
 
-def start_log(path=None):
-    """Send messages to the screen and, with their time, to the file `path`."""
+def start_log(path: str | Path | None = None) -> None:
+    """Write messages to the screen and, with their time, to the file `path`."""
     log.setLevel(logging.DEBUG)
     log.handlers.clear()
-    screen = _Screen(logging.INFO)
-    log.addHandler(screen)
+    log.addHandler(_ScreenHandler(logging.INFO))
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         file = logging.FileHandler(path, mode="w", encoding="utf-8")
@@ -30,7 +31,11 @@ def start_log(path=None):
         log.addHandler(file)
 
 
-def progress(items=None, what="", total=None, **options):
-    """A progress bar on the screen; where the screen is a file, a line now and then."""
-    seldom = {} if sys.stderr.isatty() else {"mininterval": 30, "ncols": 100, "ascii": True}
-    return tqdm(items, desc=what, total=total, file=sys.stderr, dynamic_ncols=sys.stderr.isatty(), **seldom, **options)
+def progress(items: Iterable[Any] | None = None, what: str = "", total: int | None = None, **options: Any) -> tqdm:
+    """A progress bar with the label `what`; if the screen is a file, a line every 30 seconds.
+
+    Without `items`, the caller calls `update`; `total` is needed if they have no length. `options` are those of tqdm.
+    """
+    terminal = sys.stderr.isatty()
+    style: dict[str, Any] = {"dynamic_ncols": True} if terminal else {"mininterval": 30, "ncols": 100, "ascii": True}
+    return tqdm(items, desc=what, total=total, file=sys.stderr, **style, **options)

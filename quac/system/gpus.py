@@ -1,4 +1,4 @@
-"""On a machine with several GPUs, each stage computes on one of its own."""
+"""With several GPUs, each stage claims one for itself."""
 
 import errno
 import fcntl
@@ -6,65 +6,59 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import IO
 
 import torch
 
 from quac.system.console import log
+from quac.system.lock import try_lock
 
-_taken = []  # lock files, held as long as the process lives; the kernel lets go of them, also after kill -9
+_claimed: list[IO[str]] = []  # lock files, held while the process lives; the kernel frees them, also after kill -9
 
 
-def take_gpu():
-    """Let this process see one GPU only: one that no other process of this user has taken so, or that fewest have.
+def claim_gpu() -> None:
+    """Make only one GPU visible to this process: the one that the fewest processes of this user have claimed.
 
-    Nothing happens where there are fewer than two, or where CUDA has begun to work: then it is too late.
+    Does nothing with fewer than two GPUs, or if CUDA is initialized already, because then it is too late.
     """
-    found = torch.cuda._device_count_nvml()  # (the public function may have to begin, to count them; -1: not known)
-    if found < 2 or torch.cuda.is_initialized():
+    count = torch.cuda._device_count_nvml()  # (the public function may initialize CUDA; -1: unknown)
+    if count < 2 or torch.cuda.is_initialized():
         return
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = [name.strip() for name in visible.split(",")][:found] if visible else [str(i) for i in range(found)]
-    if not visible:  # else the numbers are meant in the order that is set
+    gpus = [name.strip() for name in visible.split(",")][:count] if visible else [str(i) for i in range(count)]
+    if not visible:  # otherwise the numbers refer to the order that is set
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     folder = Path(tempfile.gettempdir(), f"quac-gpus-{os.getuid()}")
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-            raise PermissionError(errno.EPERM, "is not this user's")
-        gpu, others = _take_free(folder, gpus)
+            raise PermissionError(errno.EPERM, "belongs to another user")
+        gpu, others = _claim_least_used(folder, gpus)
     except OSError as error:
-        log.warning(
-            "%s: %s; on the first of %d GPUs, beside whatever computes there", folder, error.strerror.lower(), found
-        )
+        reason = str(error.strerror).lower()
+        log.warning("%s: %s; using the first of %d GPUs, which others may use as well", folder, reason, count)
         return
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    log.info("on GPU %s of %s%s", gpu, ", ".join(gpus), f", beside {others} other(s)" if others else "")
+    shared = f", shared with {others} other process(es)" if others else ""
+    log.info("using GPU %s of %s%s", gpu, ", ".join(gpus), shared)
 
 
-def _take_free(folder, gpus):
-    """(the GPU that fewest have, how many these are)"""
+def _claim_least_used(folder: Path, gpus: list[str]) -> tuple[str, int]:
+    """Claim the GPU that the fewest processes have claimed; returns it and how many these are."""
     with open(folder / "choosing", "a") as choosing:
-        fcntl.flock(choosing, fcntl.LOCK_EX)  # one process after the other
+        fcntl.flock(choosing, fcntl.LOCK_EX)  # one process at a time
         files = {gpu: re.sub(r"[^\w-]", "_", gpu) for gpu in gpus}
         others = {gpu: sum(not _is_free(path) for path in folder.glob(f"{files[gpu]}.*")) for gpu in gpus}
-        gpu = min(gpus, key=others.get)
-        free = (folder / f"{files[gpu]}.{number}" for number in range(others[gpu] + 1))
-        _taken.append(next(file for file in map(_take, free) if file))
+        gpu = min(gpus, key=others.__getitem__)
+        for number in range(others[gpu] + 1):
+            file = open(folder / f"{files[gpu]}.{number}", "a")  # noqa: SIM115 (is held)
+            if try_lock(file):
+                _claimed.append(file)
+                break
+            file.close()
         return gpu, others[gpu]
 
 
-def _is_free(path):
-    if file := _take(path):
-        file.close()
-    return file is not None
-
-
-def _take(path):
-    """The file, locked as long as it is open, or None where another has it."""
-    file = open(path, "a")  # noqa: SIM115 (is held)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+def _is_free(path: Path) -> bool:
+    with open(path, "a") as file:
+        return try_lock(file)

@@ -1,4 +1,4 @@
-"""One trainer at a time in a state folder."""
+"""Locks of files: one trainer at a time in a state folder."""
 
 import fcntl
 import json
@@ -6,26 +6,29 @@ import os
 import signal
 import socket
 import time
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
 
 from quac.system.console import log
 
 
 @contextmanager
-def only_trainer(folder):
-    """Hold the lock of a state folder for as long as the context lasts; the kernel frees it when the process dies.
+def only_trainer(folder: Path) -> Iterator[None]:
+    """Hold the lock of a state folder while the context lasts; the kernel frees it when the process dies.
 
-    A trainer that holds it on this machine (an orphan of a killed workflow)
-    is asked to save and stop; one on another machine is waited for.
+    If a trainer on this machine holds it (an orphan of a killed workflow), it is signalled to save and stop. If one on
+    another machine holds it, this function waits.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "a+") as file:
-        said = -float("inf")
-        while not _take(file):
+        last_attempt = -float("inf")
+        while not try_lock(file):
             holder = _holder(file)
-            if time.monotonic() - said > 60:
-                said = time.monotonic()
-                _ask_to_stop(holder, folder)
+            if time.monotonic() - last_attempt > 60:
+                last_attempt = time.monotonic()
+                _request_stop(holder, folder)
             time.sleep(0.2)
         file.truncate(0)
         file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
@@ -33,7 +36,8 @@ def only_trainer(folder):
         yield
 
 
-def _take(file):
+def try_lock(file: IO[str]) -> bool:
+    """Lock a file until it is closed; False if another process holds the lock."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -41,34 +45,21 @@ def _take(file):
     return True
 
 
-def _holder(file):
+def _holder(file: IO[str]) -> dict[str, Any]:
+    """Host and process number of the trainer that holds the lock."""
     file.seek(0)
     try:
         return json.loads(file.read())
-    except ValueError:  # it is just being written
+    except ValueError:  # it is being written
         return {"host": None, "pid": None}
 
 
-def _ask_to_stop(holder, folder):
-    if holder["host"] == socket.gethostname() and _is_trainer(holder["pid"]) and _can_be_asked(holder["pid"]):
-        log.info("process %s is training in %s; asking it to save and stop", holder["pid"], folder)
-    else:
-        log.info("process %s on %s is training in %s; waiting until it stops", holder["pid"], holder["host"], folder)
-
-
-def _can_be_asked(pid):
-    """Ask; a process that has ended meanwhile, or is another user's, cannot be."""
-    try:
-        os.kill(pid, signal.SIGTERM)
-    except OSError:
-        return False
-    return True
-
-
-def _is_trainer(pid):
-    """Whether a process number (still) belongs to this program: numbers are used again."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return b"quac" in file.read()
-    except OSError:
-        return False
+def _request_stop(holder: dict[str, Any], folder: Path) -> None:
+    host, pid = holder["host"], holder["pid"]
+    with suppress(OSError):  # if the process has ended, or belongs to another user
+        # The system reuses process numbers: the process may be another program by now.
+        if host == socket.gethostname() and b"quac" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGTERM)
+            log.info("process %s is training in %s; stopping it after it has saved its state", pid, folder)
+            return
+    log.info("process %s on %s is training in %s; waiting until it stops", pid, host, folder)

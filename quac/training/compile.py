@@ -1,52 +1,57 @@
-"""The passes of a training step, compiled: fewer kernels, and less traffic between them."""
+"""The networks of a training step, compiled: fewer kernels, and less traffic between them."""
 
+from contextlib import suppress
 from functools import partial
 
 import torch
+from torch import nn
 
-from quac.models.starganv2.gradients import difference, gradients_of
-from quac.models.starganv2.step import discriminate, passes_of
+from quac.data.batches import TrainingBatch
+from quac.models.starganv2.gradients import gradients_of, relative_difference
+from quac.models.starganv2.step import Forward, TrainingStep, discriminator_loss
 from quac.system.console import log
-from quac.system.errors import lines_of
+from quac.system.errors import error_lines
 
-FORMS = 32  # of one function, at most: which parameters are trained, which inputs need gradients
-# By how much gradients may differ from those of the networks as written, relative to their norm. Rounding alone gives
+# Largest difference of the gradients from those of the eager networks, relative to their norm. Rounding alone gives
 # 0.004 in float32, where it moves values across the bends of leaky ReLUs (as float64 does), and 0.04 in bfloat16.
 TOLERANCE = {"fp32": 0.03, "tf32": 0.1, "bf16": 0.2}
 
+# Of one function: up to eight combinations of which inputs need gradients, for two sizes of chunks.
+RECOMPILE_LIMIT = 16
 
-def compile_step(train_step, batch, step, precision, backend="inductor"):
-    """Let a TrainingStep run compiled, where that works and gives the gradients that it should.
 
-    It is tried on a batch, which changes no weight. Otherwise the step stays as it is, and the log says why. The
-    gradient penalty is compiled with the backward pass around it: compiled networks cannot be differentiated twice.
+def compile_step(
+    train_step: TrainingStep, batch: TrainingBatch, precision: str, backend: str | Forward = "inductor"
+) -> None:
+    """Compile the forward passes of a step. Falls back to eager if that fails or gradients differ by over TOLERANCE.
+
+    It is tried on a batch, with all terms that ever have a weight, and without changing any parameter. The loss of the
+    discriminator is compiled together with its gradient penalty: compiled networks cannot be differentiated twice.
     """
-    log.info("compiling the networks; this takes minutes, solver.compile: never does without")
-    passes = _compiled(train_step.networks, backend)
+    log.info("compiling the networks; this takes minutes. solver.compile: never skips it")
+    live, held = _compiled(train_step.networks, backend), _compiled(train_step.held_networks, backend)
+    weights = train_step.trial_weights()
     try:
-        expected = gradients_of(train_step, batch, step, train_step.passes)
-        worst = difference(gradients_of(train_step, batch, step, passes), expected)
+        expected = gradients_of(train_step, batch, weights, train_step.live, train_step.held)
+        difference = relative_difference(gradients_of(train_step, batch, weights, live, held), expected)
     except torch.OutOfMemoryError:
         raise
-    except Exception as error:  # whatever a compiler, a driver or a missing header may raise
+    except Exception as error:  # a compiler, a driver or a missing header may raise any error
         log.debug("compiling", exc_info=error)
-        reason = " ".join(lines_of(error)[:2])
-        log.warning("compiling does not work here (%s); training goes on without", reason)
+        log.warning("compiling failed (%s); training continues without", " ".join(error_lines(error)[:2]))
         return
-    if not worst <= TOLERANCE[precision]:  # (NaN is not)
-        log.warning("compiled, the gradients differ by %.2g of their norm; training goes on without compiling", worst)
+    if not difference <= TOLERANCE[precision]:  # NaN is not
+        log.warning("compiled gradients differ by %.2g of their norm; training continues without compiling", difference)
         return
-    log.info("compiled; the gradients differ by %.2g of their norm from those of the networks as written", worst)
-    train_step.passes = passes
+    log.info("compiled; gradients differ by %.2g of their norm from those of the eager networks", difference)
+    train_step.live, train_step.held = live, held
 
 
-def _compiled(networks, backend):
-    config = torch._dynamo.config
-    if hasattr(config, "trace_autograd_ops"):  # torch.autograd.grad inside a compiled function, see pull request 169493
-        config.trace_autograd_ops = True
-    # Else torch 2.11 overlooks that a network is trained in one pass and frozen in the next, see issue 139476.
-    config.skip_tensor_guards_with_matching_dict_tags = False
-    config.recompile_limit = max(config.recompile_limit, FORMS)
+def _compiled(networks: nn.ModuleDict, backend: str | Forward) -> dict[str, Forward]:
+    """As `forward_functions`, compiled."""
+    with suppress(AttributeError):  # older versions of torch cannot compile the gradient penalty
+        torch._dynamo.config.trace_autograd_ops = True
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, RECOMPILE_LIMIT)
     compiled = partial(torch.compile, backend=backend, dynamic=False)
-    passes = {name: compiled(function) for name, function in passes_of(networks).items() if name != "discriminate"}
-    return {**passes, "discriminate": partial(compiled(discriminate), networks["discriminator"])}
+    functions = {name: compiled(network) for name, network in networks.items()}
+    return {**functions, "discriminator_loss": partial(compiled(discriminator_loss), networks["discriminator"])}

@@ -1,31 +1,27 @@
-"""Noticing NaN and infinity on the device, without waiting for it in every step."""
+"""Detection of NaN and infinity on the device, without waiting for it in every step."""
 
 import torch
 
+from quac.models.starganv2.step import Terms
 
-class Watch:
+
+class FiniteCheck:
     """Remembers the first step at which each term was not finite."""
 
-    def __init__(self):
-        self.first = {}  # names of terms -> first bad step of each, -1: none
+    def __init__(self, names: tuple[str, ...], device: torch.device):
+        """`names`: of the terms."""
+        self.names = names
+        self.first = torch.full((len(names),), -1, device=device)  # first bad step of each term, -1: none
 
-    def look(self, terms, step):
-        """`terms`: {name: 0-d tensor}. Nothing is copied from the device."""
-        names, values = tuple(terms), torch.stack([value.float() for value in terms.values()])
-        if names not in self.first:
-            self.first[names] = torch.full((len(names),), -1, device=values.device)
-        first = self.first[names]
-        self.first[names] = torch.where((first < 0) & ~values.isfinite(), step, first)
+    def update(self, terms: Terms, step: int) -> None:
+        """Check the terms of a step. Nothing is copied from the device."""
+        self.first = torch.where((self.first < 0) & ~terms.values.isfinite(), step, self.first)
 
-    def found(self):
-        """(step, names of terms) of the first that were not finite, or None. Waits for the device."""
-        bad = [
-            (step, name)
-            for names, first in self.first.items()
-            for name, step in zip(names, first.tolist(), strict=True)
-            if step >= 0
-        ]
-        if not bad:
-            return None
-        earliest = min(bad)[0]
-        return earliest, [name for step, name in bad if step == earliest]
+    def first_bad(self) -> tuple[int, list[str]] | None:
+        """The first step with terms that were not finite, and their names; None if there is none.
+
+        Waits for the device.
+        """
+        bad = [(step, name) for step, name in zip(self.first.tolist(), self.names, strict=True) if step >= 0]
+        earliest = min(bad, default=(0, ""))[0]
+        return (earliest, [name for step, name in bad if step == earliest]) if bad else None

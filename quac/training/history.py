@@ -3,6 +3,8 @@
 import csv
 import io
 import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 from quac.system.files import write_text
 
@@ -10,12 +12,14 @@ from quac.system.files import write_text
 class History:
     """Rows of numbers by column name, ascending by `step`, the first column.
 
-    A step that is logged again (training went on from a state before it)
-    replaces its row. A row that a kill has torn is dropped.
+    A step that is logged again (training continued from a state before it) replaces its row. A row that was torn by a
+    kill is dropped.
     """
 
-    def __init__(self, path):
-        self.path, self.header, self.rows = path, None, {}
+    def __init__(self, path: Path):
+        self.path = path
+        self.header: str | None = None
+        self.rows: dict[int, str] = {}  # by step
         if path.is_file():
             header, *rows = path.read_text().splitlines(keepends=True) or [""]
             if header.endswith("\n"):
@@ -25,17 +29,18 @@ class History:
             if len(whole) < len(rows):
                 self._write()
 
-    def append(self, row):
-        """Add or replace a row; it is on disk when this returns. What a row has no value for is empty."""
+    def append(self, row: Mapping[str, float]) -> None:
+        """Add or replace a row; it is on disk when this returns. Columns without a value are empty."""
         columns = self.header.strip().split(",") if self.header else []
         if new := [name for name in row if name not in columns]:
             self.header = _line([*columns, *new])
             self.rows = {step: line.rstrip("\n") + "," * len(new) + "\n" for step, line in self.rows.items()}
-        columns, step = self.header.strip().split(","), row["step"]
+            columns += new
+        step = int(row["step"])
         line = _line(row.get(column, "") for column in columns)
-        fits = not new and step > max(self.rows, default=0)  # and was not tried before, on a disk that was full
+        can_append = not new and step > max(self.rows, default=0)  # and was not tried before, on a full disk
         self.rows[step] = line
-        if fits:
+        if can_append:
             with open(self.path, "a") as file:
                 file.write(line)
                 file.flush()
@@ -43,21 +48,21 @@ class History:
         else:
             self._write()
 
-    def text(self, end):
-        """The rows up to step `end`, as the text of a CSV file; empty where there are none."""
+    def text(self, end: int) -> str:
+        """The rows up to step `end` as the text of a CSV file; empty if there are none."""
         rows = [self.rows[step] for step in sorted(self.rows) if step <= end]
-        return self.header + "".join(rows) if rows else ""
+        return (self.header or "") + "".join(rows) if rows else ""
 
-    def numbers(self, end):
+    def numbers(self, end: int) -> Iterator[tuple[int, dict[str, float]]]:
         """(step, {name: number}) of the rows up to step `end`, ascending."""
         for row in csv.DictReader(io.StringIO(self.text(end))):
             yield int(row["step"]), {name: float(value) for name, value in row.items() if value and name != "step"}
 
-    def _write(self):
+    def _write(self) -> None:
         write_text(self.path, (self.header or "") + "".join(self.rows[step] for step in sorted(self.rows)))
 
 
-def _line(values):
+def _line(values: Iterable[object]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(values)
     return text.getvalue()

@@ -3,82 +3,79 @@
 import fcntl
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from quac.data.index import content_digest
 from quac.system.errors import QuacError
-from quac.system.files import digest_of, digest_of_file, read_json
+from quac.system.files import read_json
+from quac.training.marker import read_marker
 
-CURRENT = "current.json"  # beside the folders of states: which one was trained last
-
-
-def training_id(settings, index, classifier=None):
-    """The name of the folder in which a training keeps its states: a digest of all that it depends on.
-
-    Args:
-        settings: those of its key file, and its digests.
-        index: of the training split.
-        classifier: file, where the training has a loss of it.
-    """
-    belongs = {"settings": settings, "data": content_digest(index)}
-    if classifier:
-        belongs["classifier"] = digest_of_file(classifier)
-    return digest_of(belongs)[:16]
+CURRENT = "current.json"  # next to the folders of states: which one was trained last
 
 
 @dataclass(frozen=True)
-class Unused:
-    """A folder of training states: its size in bytes, its last step, and the settings in which it differs from now."""
+class StaleState:
+    """A folder of training states.
+
+    Attributes:
+        size: in bytes, without files that are published.
+        step: the last one.
+        differences: settings that differ from those of the last training.
+    """
 
     path: Path
     size: int
     step: int
-    differs: list
+    differences: list[str]
 
-    def remove(self):
+    def __str__(self) -> str:
+        reason = f"differs in {', '.join(self.differences)}" if self.differences else "other images or classifier"
+        return f"{self.path}: {self.size / 1e6:.1f} MB, up to step {self.step}, {reason}"
+
+    def remove(self) -> None:
         shutil.rmtree(self.path)
 
 
-def unused(root):
-    """The folders of states below a run's root that belong neither to its last training nor to its results.
+def stale_states(root: Path) -> list[StaleState]:
+    """The folders of states of a run that belong neither to its last training nor to its results.
 
-    Raises QuacError where it has not begun to train.
+    Raises QuacError if `root` is not the folder of a run that has started to train.
     """
-    states = Path(root, "training/state")
+    states, trained = root / "training/state", root / "training/trained.json"
     if not (states / CURRENT).is_file():
         raise QuacError(
-            f"{states / CURRENT}: does not exist; is {root} the folder of a run (solver.root_dir, or with `runs` one "
-            "in it), and has it begun to train?"
+            f"{states / CURRENT}: file not found. Is {root} the folder of a run (solver.root_dir, or with `runs` a "
+            "folder in it), and has it started to train?"
         )
     current = read_json(states / CURRENT)["training"]
-    markers = [read_json(path) for path in sorted(Path(root, "training").glob("*.json"))]
-    kept = {Path(made["file"]).parent.name for marker in markers for made in marker["checkpoints"].values()} | {current}
-    folders = [path for path in sorted(states.glob("*")) if path.is_dir() and path.name not in kept]
-    settings = _settings(states / current)
-    return [_describe(path, settings) for path in folders if not _is_training(path)]
+    checkpoints = read_marker(trained)["checkpoints"].values() if trained.is_file() else []
+    used = {current, *(Path(checkpoint["file"]).parent.name for checkpoint in checkpoints)}
+    folders = [path for path in sorted(states.glob("*")) if path.is_dir() and path.name not in used]
+    return [_describe(path, _settings(states / current)) for path in folders if not _is_training(path)]
 
 
-def _settings(folder):
+def _settings(folder: Path) -> dict[str, Any]:
     path = folder / "settings.json"
     return read_json(path) if path.is_file() else {}
 
 
-def _describe(path, settings):
+def _describe(path: Path, settings: dict[str, Any]) -> StaleState:
     steps = [int(name[1]) for file in path.iterdir() if (name := re.match(r"(?:state_)?(\d+)[._]", file.name))]
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file() and file.stat().st_nlink == 1)
-    return Unused(path, size, max(steps, default=0), sorted(_differences(_settings(path), settings)))
+    return StaleState(path, size, max(steps, default=0), sorted(_differences(_settings(path), settings)))
 
 
-def _differences(one, other, name=""):
-    if isinstance(one, dict) and isinstance(other, dict):
-        for part in one.keys() | other.keys():
-            yield from _differences(one.get(part), other.get(part), f"{name}.{part}" if name else part)
-    elif one != other:
+def _differences(first: Any, second: Any, name: str = "") -> Iterator[str]:
+    if isinstance(first, dict) and isinstance(second, dict):
+        for part in first.keys() | second.keys():
+            yield from _differences(first.get(part), second.get(part), f"{name}.{part}" if name else part)
+    elif first != second:
         yield name
 
 
-def _is_training(path):
+def _is_training(path: Path) -> bool:
     lock = path / "lock"
     if not lock.is_file():
         return False

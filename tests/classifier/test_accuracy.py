@@ -1,11 +1,9 @@
-"""What the judge says of real images, by hand."""
-
-from types import SimpleNamespace
+"""Accuracy and calibration on real images, computed by hand."""
 
 import numpy as np
 import pytest
 import torch
-from helpers.builders import Brightness, judging, make_store, save_classifier
+from helpers.builders import Brightness, judging, make_store, save_classifier, tiny_config
 
 from quac.classifier.accuracy import accuracy_report, calibration, judge_store
 from quac.classifier.judge import Judge
@@ -18,7 +16,7 @@ def test_every_image_is_judged_once_whatever_the_batch_size(tmp_path):
     store = make_store(tmp_path, {"across": 5, "along": 2})
     path = save_classifier(tmp_path / "c.pt", Brightness())
     judge = Judge(path, judging(), Model(img_size=32, input_dim=1), ["dark", "bright"], CPU)
-    data = SimpleNamespace(scale=2.0, shift=-1.0)
+    data = tiny_config().data
     levels = store.flat.reshape(7, -1).mean(1) / 255 * 2 - 1
     for size in (1, 3, 7, 50):
         logits = judge_store(judge, store, data, size, CPU)
@@ -47,7 +45,7 @@ def test_calibration():
     assert high["low"] < 0.9 <= high["high"]
 
 
-def test_a_judge_that_is_as_right_as_it_says_is_calibrated():
+def test_a_judge_whose_confidence_equals_its_accuracy_is_calibrated():
     rng = np.random.default_rng(0)
     p = rng.uniform(0.5, 1, 20_000)
     right = rng.random(20_000) < p
@@ -57,7 +55,7 @@ def test_a_judge_that_is_as_right_as_it_says_is_calibrated():
     assert sure["calibration_error"] > 0.1
 
 
-def test_a_certain_judge_has_a_place_in_the_last_bin():
+def test_a_confidence_of_1_is_in_the_last_bin():
     found = calibration(np.array([[1000.0, 0.0]]), np.array([0]))
     assert found["calibration_error"] == 0
     assert found["calibration"][0]["high"] == 1.0

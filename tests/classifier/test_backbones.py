@@ -1,5 +1,4 @@
 import io
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -7,13 +6,14 @@ from torch import nn
 from torchvision.models import get_model
 
 from quac.classifier.backbones import SmallClassifier, build_backbone
-from quac.config.evaluation import BACKBONES
+from quac.config.choices import BACKBONES
+from quac.config.evaluation import Classifier
 from quac.system.errors import QuacError
 
 
 def build(backbone, channels=3, classes=4, weights=None):
     torch.manual_seed(0)
-    return build_backbone(SimpleNamespace(backbone=backbone, width=4), channels, classes, weights)
+    return build_backbone(Classifier(backbone=backbone, width=4), channels, classes, weights)
 
 
 def save(path, backbone="resnet18", classes=7):
@@ -23,7 +23,7 @@ def save(path, backbone="resnet18", classes=7):
     return network.eval()
 
 
-def test_the_small_one_takes_any_size_and_channels():
+def test_the_small_classifier_takes_any_size_and_channels():
     assert SmallClassifier(3, 5, 4).eval()(torch.zeros(2, 3, 100, 60)).shape == (2, 5)
 
 
@@ -69,11 +69,11 @@ def test_grey_images_are_seen_as_grey_rgb(tmp_path):
 def test_a_file_of_another_network_is_refused_and_named(tmp_path):
     path = tmp_path / "weights.pt"
     save(path, "resnet34")  # which has every layer of resnet18, and more
-    with pytest.raises(QuacError, match=r"weights.pt is of another network than resnet18: layer1.2"):
+    with pytest.raises(QuacError, match=r"weights.pt belongs to another network than resnet18: layer1.2"):
         build("resnet18", weights=path)
     for content in ([1, 2], {"a": 1}):
         torch.save(content, path)
-        with pytest.raises(QuacError, match=r"weights.pt holds no state_dict of resnet18; write it by torch.save"):
+        with pytest.raises(QuacError, match=r"weights.pt does not hold a state_dict of resnet18; write it by torch"):
             build("resnet18", weights=path)
     for broken in (b"", b"no weights"):
         path.write_bytes(broken)

@@ -1,13 +1,12 @@
-"""A weak judge is told what would help: the range it was trained on, the order of its classes."""
+"""The error about a weak classifier names what would help: its input range, or the order of its classes."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from helpers.builders import judging, make_store, save_classifier
+from helpers.builders import judging, make_store, save_classifier, tiny_config
 from PIL import Image
 from torch import nn
 
@@ -17,7 +16,7 @@ from quac.classifier.judge import Judge
 from quac.config.training import Model
 from quac.system.errors import QuacError
 
-CPU, DATA = torch.device("cpu"), SimpleNamespace(scale=2.0, shift=-1.0)
+CPU, DATA = torch.device("cpu"), tiny_config().data
 LEVELS = {"a": 0.2, "b": 0.5, "c": 0.8}  # grey, of pixels in [0, 1]
 
 
@@ -62,7 +61,7 @@ def test_a_strong_judge_passes(tmp_path, store):
 
 
 @pytest.mark.parametrize(
-    ("scale", "shift", "said"),
+    ("scale", "shift", "message"),
     [
         ([1.0], [0.0], r"pixels in \[0, 1\]: set, in validation_config, scale: 0\.5, shift: 0\.5"),
         ([255.0], [0.0], r"pixels in \[0, 255\]: set, in validation_config, scale: 127\.5, shift: 127\.5"),
@@ -73,21 +72,21 @@ def test_a_strong_judge_passes(tmp_path, store):
         ),
     ],
 )
-def test_the_range_is_found_out(tmp_path, store, scale, shift, said):
+def test_the_right_range_is_suggested(tmp_path, store, scale, shift, message):
     with pytest.raises(
-        QuacError, match=rf"c\.pt: calls .*% of 18 real .* right with scale 1.* It is 100\.0% with {said}"
+        QuacError, match=rf"c\.pt: classifies .*% of 18 real .* with scale 1.* accuracy is 100\.0% with {message}"
     ):
         weak(tmp_path, store, scale, shift)
 
 
-def test_what_is_said_helps(tmp_path, store):
+def test_the_suggested_settings_work(tmp_path, store):
     path = save_classifier(tmp_path / "c.pt", ByLevel([1.0], [0.0], [2, 0, 1], 1))
     fixed = judging(scale=0.5, shift=0.5, classes=["c", "a", "b"])
     judge = Judge(path, fixed, Model(img_size=32, input_dim=1), store.classes, CPU)
     require_accuracy(judge, judge_store(judge, store, DATA, 4, CPU), store, DATA, 4, 0.99)
 
 
-def test_the_order_of_the_classes_is_found_out(tmp_path, store):
+def test_the_right_order_of_the_classes_is_suggested(tmp_path, store):
     with pytest.raises(QuacError, match=r"another class order: set, in validation_config, classes: \[c, a, b\]$"):
         weak(tmp_path, store, [2.0], [-1.0], order=[2, 0, 1])
 
@@ -97,19 +96,19 @@ def test_range_and_order_together(tmp_path, store):
         weak(tmp_path, store, [1.0], [0.0], order=[2, 0, 1])
 
 
-def test_an_order_that_was_given_wrongly(tmp_path, store):
+def test_a_wrong_order_in_the_config_is_corrected(tmp_path, store):
     path = save_classifier(tmp_path / "c.pt", ByLevel([2.0], [-1.0], [2, 0, 1], 1))
     judge = Judge(path, judging(classes=["b", "c", "a"]), Model(img_size=32, input_dim=1), store.classes, CPU)
     with pytest.raises(QuacError, match=r"classes: \[c, a, b\]$"):
         require_accuracy(judge, judge_store(judge, store, DATA, 4, CPU), store, DATA, 4, 0.9)
 
 
-def test_where_nothing_helps_it_is_said(tmp_path, store):
+def test_the_error_states_that_no_suggestion_helps(tmp_path, store):
     with pytest.raises(QuacError, match=r"No usual input range and no other class order helps \(at best"):
         weak(tmp_path, store, [-77.0], [13.0])
 
 
-def test_the_order_that_is_suggested_is_yaml(tmp_path, store):
+def test_the_suggested_order_is_yaml(tmp_path, store):
     """Class names that YAML would read as something else are quoted."""
     path = save_classifier(tmp_path / "c.pt", ByLevel([2.0], [-1.0], [2, 0, 1], 1))
     names = ["no", "01", "a, b"]

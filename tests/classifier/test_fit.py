@@ -1,27 +1,27 @@
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from helpers.builders import judging, make_store
+from helpers.builders import make_store, tiny_config
 
 from quac.classifier.accuracy import accuracy_report, judge_store
 from quac.classifier.fit import fit_classifier, save_torchscript
 from quac.classifier.judge import Judge
+from quac.config.keys import changed_settings, restricted
+from quac.config.stages import StageJob
 from quac.system.errors import QuacError
 
-CPU = torch.device("cpu")
+CPU, JOB = torch.device("cpu"), StageJob("classifier")
 
 
-def settings(channels=1, img_size=24, augment=None, **options):
+def settings(channels=1, img_size=24, augment=None, seed=0, **options):
     fitting = {"backbone": "small", "epochs": 12, "patience": 10, "batch_size": 16, "lr": 5e-3, "width": 8}
-    chances = {"hflip": 0.0, "vflip": 0.0, "rot90": 0.0, "crop_probability": 0.0}
-    return SimpleNamespace(
-        classifier=SimpleNamespace(**{**fitting, "class_weights": "none", **options}),
-        judge=judging(0.5, 0.5, img_size),
-        data=SimpleNamespace(scale=2.0, shift=-1.0, augment=SimpleNamespace(**{**chances, **(augment or {})})),
-        model=SimpleNamespace(img_size=32, input_dim=channels),
-        seed=0,
+    return tiny_config(
+        classifier={**fitting, **options},
+        validation_config={"scale": 0.5, "shift": 0.5, "img_size": img_size},
+        data={"grayscale": channels == 1, "augment": augment or {}},
+        run={"seed": seed},
     )
 
 
@@ -36,7 +36,8 @@ def stores(tmp_path_factory):
 
 
 def fit(stores, chosen, validation=None):
-    return fit_classifier(stores["train"], validation or stores["validation"], chosen, CPU)
+    key = restricted(JOB, changed_settings(chosen, JOB))
+    return fit_classifier(stores["train"], validation or stores["validation"], key, CPU)
 
 
 def column(record, name):
@@ -49,12 +50,12 @@ def equal(one, two):
 
 def judged(network, store, chosen, path):
     save_torchscript(network, path)
-    judge = Judge(path, chosen.judge, chosen.model, store.classes, CPU)
+    judge = Judge(path, chosen.validation_config, chosen.model, store.classes, CPU)
     logits = judge_store(judge, store, chosen.data, 16, CPU)
     return accuracy_report(logits, store.labels, store.classes)["accuracy"], torch.from_numpy(logits).softmax(1).numpy()
 
 
-def test_it_learns_to_tell_classes_and_is_torchscript(stores, tmp_path):
+def test_it_learns_to_distinguish_classes_and_is_torchscript(stores, tmp_path):
     network, record = fit(stores, settings())
     losses = column(record, "train_loss")
     assert losses[-1] < losses[0] / 2
@@ -68,8 +69,7 @@ def test_it_learns_to_tell_classes_and_is_torchscript(stores, tmp_path):
 
 def test_the_epoch_that_is_kept_is_the_best_on_validation(stores, tmp_path):
     # Labels that make no sense: what is learned makes it worse.
-    wrong = SimpleNamespace(**vars(stores["validation"]))
-    nonsense = type(stores["validation"])(**{**vars(wrong), "labels": (wrong.labels + 1) % 3})
+    nonsense = replace(stores["validation"], labels=(stores["validation"].labels + 1) % 3)
     chosen = settings(patience=3)
     network, record = fit(stores, chosen, nonsense)
     losses = column(record, "validation_loss")
@@ -90,12 +90,10 @@ def test_nothing_is_learned_from_validation(stores):
 def test_the_same_seed_gives_the_same_classifier(stores):
     for chosen in (settings(epochs=1), settings(epochs=1, augment={"rot90": 0.5})):
         assert equal(fit(stores, chosen)[0], fit(stores, chosen)[0])
-    other = settings(epochs=1)
-    other.seed = 1
-    assert not equal(fit(stores, other)[0], fit(stores, settings(epochs=1))[0])
+    assert not equal(fit(stores, settings(epochs=1, seed=1))[0], fit(stores, settings(epochs=1))[0])
 
 
-def test_images_are_augmented_as_the_config_says(stores):
+def test_images_are_augmented_by_the_config(stores):
     """Turned by 90 degrees, what is across is along: nothing is left to learn but chance, and the disc."""
     turned = fit(stores, settings(augment={"rot90": 0.5}))[1]
     assert min(column(turned, "train_loss")) > 0.3 > min(column(fit(stores, settings())[1], "train_loss"))
@@ -104,7 +102,7 @@ def test_images_are_augmented_as_the_config_says(stores):
 
 
 def test_class_weights(tmp_path):
-    """Noise that tells nothing: by number the rare class is as rare as it is, by weight as likely as the other."""
+    """Noise without information: by number the rare class is as rare as it is, by weight as likely as the other."""
     store, share = make_store(tmp_path / "store", {"a": 30, "b": 6}), {}
     for choice in ("none", "balanced"):
         chosen = settings(class_weights=choice)
@@ -134,7 +132,7 @@ def test_validation_images_of_many_sizes(stores, tmp_path):
     store = make_store(tmp_path, {"across": 3, "along": 3, "disc": 3}, preprocess="none")
     shapes = store.shapes.copy()
     shapes[::2] = (1, 64, 16)  # the same pixels, other sides
-    mixed = type(store)(**{**vars(store), "shapes": shapes})
+    mixed = replace(store, shapes=shapes)
     _, record = fit(stores, settings(epochs=2), mixed)
     assert all(np.isfinite(column(record, "validation_loss")))
 

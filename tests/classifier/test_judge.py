@@ -1,5 +1,4 @@
 import zipfile
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -46,7 +45,7 @@ def test_logits_become_probabilities_and_probabilities_stay(tmp_path):
     torch.testing.assert_close(judge(images), torch.tensor([[0.25, 0.75]]).expand(3, 2))
 
 
-def test_what_the_outputs_are_may_be_told(tmp_path):
+def test_the_type_of_the_outputs_may_be_configured(tmp_path):
     path = save_classifier(tmp_path / "c.pt", Fixed([0.25, 0.75]))
     judge = load(path, outputs="logits")
     torch.testing.assert_close(judge(torch.zeros(1, 1, 32, 32))[0], torch.tensor([0.25, 0.75]).softmax(0))
@@ -82,7 +81,7 @@ def test_a_range_for_each_channel(tmp_path):
         load(path, channels=3, scale=[1.0, 2.0])
 
 
-def test_grey_images_are_shown_to_a_classifier_of_colour_and_the_reverse(tmp_path):
+def test_grey_images_are_shown_to_a_classifier_of_colour_and_vice_versa(tmp_path):
     judge = load(save_classifier(tmp_path / "c.pt", Channels()))
     assert judge.channels == 3
     torch.testing.assert_close(judge.logits(torch.full((2, 1, 32, 32), 0.5)), torch.full((2, 2), 0.5))
@@ -123,7 +122,7 @@ def test_an_exported_classifier_is_the_scripted_one(tmp_path):
 
 
 @pytest.mark.gpu
-def test_a_classifier_that_was_exported_on_a_gpu_is_read_on_a_cpu_and_the_reverse(tmp_path):
+def test_a_classifier_exported_on_a_gpu_is_read_on_a_cpu_and_vice_versa(tmp_path):
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     path = export(tmp_path / "cpu.pt2", module)
     gpu = torch.device("cuda")
@@ -135,14 +134,14 @@ def test_a_classifier_that_was_exported_on_a_gpu_is_read_on_a_cpu_and_the_revers
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there it is read")
-def test_without_a_gpu_a_classifier_that_was_exported_on_one_is_named(tmp_path):
+def test_a_classifier_exported_on_a_gpu_is_refused_without_one(tmp_path):
     """(Written without one: as if on a GPU, by the names of the devices in the file.)"""
     path = export(tmp_path / "c.pt2", nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
     with zipfile.ZipFile(path) as archive, zipfile.ZipFile(tmp_path / "gpu.pt2", "w") as other:
         for name in archive.namelist():
             content = archive.read(name)
             other.writestr(name, content.replace(b'"cpu"', b'"cuda"') if name.endswith(".json") else content)
-    with pytest.raises(QuacError, match=r"was exported on a GPU, and there is none here; export it with the model on"):
+    with pytest.raises(QuacError, match=r"was exported on a GPU, but this machine has none; export it with the model"):
         load(tmp_path / "gpu.pt2")
 
 
@@ -155,7 +154,7 @@ def test_an_exported_classifier_for_one_batch_size_is_named(tmp_path):
 def test_another_order_of_the_classes(tmp_path):
     judge = load(save_classifier(tmp_path / "c.pt", Fixed([0.0, 1.0, 2.0])), "abc", order=["c", "a", "b"])
     torch.testing.assert_close(judge.logits(torch.zeros(1, 1, 32, 32)), torch.tensor([[1.0, 2.0, 0.0]]))
-    with pytest.raises(QuacError, match=r"said to be c, a, but the data has a, b, c"):
+    with pytest.raises(QuacError, match=r"classes is c, a, but the data has a, b, c"):
         load(tmp_path / "c.pt", "abc", order=["c", "a"])
 
 
@@ -170,7 +169,7 @@ class Pair(nn.Module):
         return x, x
 
 
-def test_outputs_that_are_no_tensor_are_named(tmp_path):
+def test_outputs_that_are_not_a_tensor_are_named(tmp_path):
     with pytest.raises(QuacError, match=r"returns a tuple instead of a tensor \(images, classes\)"):
         load(save_classifier(tmp_path / "c.pt", Pair()))
 
@@ -182,16 +181,16 @@ def test_another_precision_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no classifier", b"PK\x05\x06" + bytes(18)])
-def test_a_file_that_is_no_classifier_is_named(tmp_path, content):
+def test_a_file_that_is_not_a_classifier_is_named(tmp_path, content):
     (tmp_path / "c.pt").write_bytes(content)
     with pytest.raises(QuacError, match=r"c\.pt: cannot be loaded as TorchScript or as an exported program"):
         load(tmp_path / "c.pt")
 
 
-def test_a_state_dict_is_no_classifier(tmp_path):
+def test_a_state_dict_is_refused(tmp_path):
     torch.save(Side().state_dict(), tmp_path / "c.pt")
     with pytest.raises(
-        QuacError, match=r"c\.pt: holds weights alone \(a state_dict\).* save that with torch\.jit\.script"
+        QuacError, match=r"c\.pt: holds only weights \(a state_dict\).* save that with torch\.jit\.script"
     ):
         load(tmp_path / "c.pt")
 
@@ -203,7 +202,7 @@ def test_a_truncated_exported_program_is_named(tmp_path):
         load(path)
 
 
-def test_gradients_go_through_to_the_images_alone(tmp_path):
+def test_gradients_flow_only_to_the_images(tmp_path):
     """For the classifier loss."""
     judge = load(save_classifier(tmp_path / "c.pt", Side()), img_size=16)
     images = torch.rand(3, 1, 32, 32, requires_grad=True)
@@ -212,7 +211,7 @@ def test_gradients_go_through_to_the_images_alone(tmp_path):
     assert all(parameter.grad is None for parameter in judge.module.parameters())
 
 
-def test_gradients_go_through_ranges_of_channels_and_shades_of_grey(tmp_path):
+def test_gradients_flow_through_ranges_per_channel_and_grey_conversion(tmp_path):
     path = save_classifier(tmp_path / "c.pt", Channels())
     judge = load(path, channels=3, scale=[1.0, 2.0, 4.0], shift=[0.5, 0.0, -0.5])
     with torch.inference_mode():
@@ -228,14 +227,14 @@ def test_gradients_go_through_ranges_of_channels_and_shades_of_grey(tmp_path):
     torch.testing.assert_close(image.grad.sum((2, 3)), luma)
 
 
-def test_the_judge_does_not_change_what_it_is_shown(tmp_path):
+def test_the_judge_does_not_change_its_input(tmp_path):
     image = torch.rand(2, 1, 32, 32)
     before = image.clone()
     load(save_classifier(tmp_path / "c.pt", Brightness()), scale=3.0)(image)
     np.testing.assert_array_equal(image, before)
 
 
-def test_what_is_given_for_each_channel_says_how_many_there_are(tmp_path):
+def test_a_range_per_channel_determines_the_number_of_channels(tmp_path):
     """As the check advises for grey images and a classifier that was trained on ImageNet."""
     both = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(1), nn.LazyLinear(2))
     both(torch.zeros(1, 3, 32, 32))
@@ -249,23 +248,23 @@ class Strict(nn.Module):
         return x.mean(dim=(2, 3))[:, :2]
 
 
-def test_a_script_that_refuses_grey_is_shown_colour(tmp_path):
+def test_a_model_that_rejects_grey_images_gets_colour(tmp_path):
     assert load(save_classifier(tmp_path / "c.pt", Strict())).channels == 3
 
 
-def test_further_judges_go_by_their_names(tmp_path):
+def test_further_judges_are_opened_by_name(tmp_path):
     paths = [save_classifier(tmp_path / f"{n}.pt", Fixed([float(n), 0.0])) for n in (1, 2)]
-    sections = SimpleNamespace(zeta=judging(scale=2.0), alpha=judging(scale=1.0))
+    sections = {"zeta": judging(scale=2.0), "alpha": judging(scale=1.0)}
     judges = open_judges(sections, paths, Model(img_size=32, input_dim=1), ["a", "b"], CPU)
-    assert {name: (judge.path.name, judge.settings.scale) for name, judge in judges.items()} == {
+    assert {name: (judge.path.name, judge.judging.scale) for name, judge in judges.items()} == {
         "alpha": ("1.pt", 1.0),
         "zeta": ("2.pt", 2.0),
     }
-    with pytest.raises(QuacError, match=r"Give another classifier in judges\.alpha$"):
+    with pytest.raises(QuacError, match=r"Name another classifier in judges\.alpha$"):
         open_judges(sections, paths, Model(img_size=32, input_dim=1), ["a", "b", "c"], CPU)
 
 
-def test_certainty_is_finite(tmp_path):
+def test_logits_are_finite_for_a_probability_of_0(tmp_path):
     judge = load(save_classifier(tmp_path / "c.pt", Fixed([0.0, float("-inf")])))
     assert judge.logits(torch.zeros(1, 1, 32, 32)).isfinite().all()
     assert judge(torch.zeros(1, 1, 32, 32)).tolist() == [[1.0, 0.0]]

@@ -1,5 +1,4 @@
 import errno
-import json
 import subprocess
 import sys
 
@@ -7,7 +6,8 @@ import pytest
 from helpers.builders import tiny_config, write_images
 
 from quac.cli.command import stage
-from quac.config.stages import stage_settings
+from quac.config.keys import key_text
+from quac.config.stages import job_named
 from quac.system.errors import QuacError
 
 
@@ -18,14 +18,24 @@ def quac(*arguments, **options):
 
 def write_key(folder, stage, **sections):
     path = folder / f"{stage}.json"
-    path.write_text(json.dumps({"stage": stage, "settings": stage_settings(tiny_config(**sections), stage)}))
+    path.write_text(key_text(tiny_config(**sections), job_named(stage), {}))
     return path
 
 
 def test_a_stage_writes_its_file_and_its_log(tmp_path):
     write_images(tmp_path / "images", {"a": 2, "b": 2})
     key = write_key(tmp_path, "index_train", data={"source": str(tmp_path / "images")})
-    done = quac("index", "--key", key, "--out", tmp_path / "train.parquet", "--log-file", tmp_path / "logs/index.log")
+    done = quac(
+        "index",
+        "--key",
+        key,
+        "--split",
+        "train",
+        "--out",
+        tmp_path / "train.parquet",
+        "--log-file",
+        tmp_path / "logs/index.log",
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "train.parquet").is_file()
     assert "4 images of 2 classes" in done.stderr
@@ -34,7 +44,17 @@ def test_a_stage_writes_its_file_and_its_log(tmp_path):
 
 def test_an_error_is_one_message_on_the_screen_and_in_the_log(tmp_path):
     key = write_key(tmp_path, "index_train", data={"source": "nowhere"})
-    done = quac("index", "--key", key, "--out", tmp_path / "train.parquet", "--log-file", tmp_path / "index.log")
+    done = quac(
+        "index",
+        "--key",
+        key,
+        "--split",
+        "train",
+        "--out",
+        tmp_path / "train.parquet",
+        "--log-file",
+        tmp_path / "index.log",
+    )
     message = "error: nowhere: does not exist; it must hold one folder of images per class"
     assert done.returncode == 1
     assert done.stderr.strip() == message
@@ -44,9 +64,9 @@ def test_an_error_is_one_message_on_the_screen_and_in_the_log(tmp_path):
 
 def test_a_damaged_key_file_is_named(tmp_path):
     (tmp_path / "key.json").write_text("{")
-    done = quac("index", "--key", tmp_path / "key.json", "--out", tmp_path / "train.parquet")
+    done = quac("index", "--key", tmp_path / "key.json", "--split", "train", "--out", tmp_path / "train.parquet")
     assert done.returncode == 1
-    assert "key.json: is no key file" in done.stderr
+    assert "key.json: not a key file" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -54,7 +74,7 @@ def test_every_finding_of_a_check_is_listed_and_nothing_is_written(tmp_path):
     write_images(tmp_path / "images", {"a": 2})
     (tmp_path / "images" / "a" / "torn.png").write_bytes(b"")
     key = write_key(tmp_path, "index_train", data={"source": str(tmp_path / "images")})
-    quac("index", "--key", key, "--out", tmp_path / "train.parquet")
+    quac("index", "--key", key, "--split", "train", "--out", tmp_path / "train.parquet")
     done = quac(
         *("check-splits", "--key", write_key(tmp_path, "checks", model={"num_domains": 2})),
         *("--index", tmp_path / "train.parquet", "--out", tmp_path / "findings.json"),
@@ -70,14 +90,14 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "said"),
+    ("error", "status", "output"),
     [
         (QuacError("a.png: is torn"), 1, "error: a.png: is torn"),
-        (OSError(errno.ENOSPC, "No space", "results/x"), 1, "error: results/x: no space left on the disk; free some"),
-        (PermissionError(errno.EACCES, "Permission denied", "x"), 1, "error: x: permission denied; make it accessible"),
+        (OSError(errno.ENOSPC, "No space", "results/x"), 1, "error: results/x: no space left on the disk. Free some"),
+        (PermissionError(errno.EACCES, "Permission denied", "x"), 1, "error: x: permission denied. Make it accessible"),
         (FileNotFoundError(errno.ENOENT, "No such file", "x"), 1, "error: x: No such file"),
         (Stopped("stopped at step 5"), 143, "stopped at step 5"),
-        (KeyboardInterrupt(), 130, "interrupted; the same command starts this stage again"),
+        (KeyboardInterrupt(), 130, "interrupted. Run the same command again."),
         (ZeroDivisionError("by zero"), 1, "error: unexpected ZeroDivisionError: by zero; please report it"),
         (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), 1, "error: the GPU has too little memory. Training: "),
         (RuntimeError("CUDA error: out of memory"), 1, "error: the GPU has too little memory. Training: "),
@@ -86,7 +106,7 @@ class Stopped(Exception):
         (MemoryError(), 1, "error: the machine has too little memory. Training: "),
     ],
 )
-def test_errors_become_messages_and_statuses(tmp_path, capsys, error, status, said):
+def test_errors_become_messages_and_statuses(tmp_path, capsys, error, status, output):
     def fail(log_file=None):
         raise error
 
@@ -94,7 +114,7 @@ def test_errors_become_messages_and_statuses(tmp_path, capsys, error, status, sa
         stage(fail)(log_file=tmp_path / "stage.log")
     shown = capsys.readouterr().err
     assert ended.value.code == status
-    assert shown.startswith(said)
+    assert shown.startswith(output)
     assert len(shown.splitlines()) == 1
     assert "Traceback" not in shown
     assert ("Traceback" in (tmp_path / "stage.log").read_text()) == isinstance(error, ZeroDivisionError)
@@ -105,7 +125,7 @@ def test_the_command_line_starts_without_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_splits_by_hand_overwrite_nothing_and_pass_over_nothing(tmp_path):
+def test_quac_split_overwrites_nothing_and_skips_nothing(tmp_path):
     write_images(tmp_path / "images", {"a": 10, "b": 10})
     done = quac("split", tmp_path / "images", "--out", tmp_path / "lists", "--group-by", r"(\d+)")
     assert done.returncode == 0, done.stderr
@@ -125,7 +145,7 @@ def test_splits_by_hand_overwrite_nothing_and_pass_over_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (["--range", "5", "5"], "--range: the lowest value comes first"),
         (["--range", "nan", "1"], "--range: the lowest value comes first"),
@@ -136,10 +156,10 @@ def test_splits_by_hand_overwrite_nothing_and_pass_over_nothing(tmp_path):
         (["--train", "0.9"], "must be from 0 to 1 and sum to 1"),
     ],
 )
-def test_a_split_by_hand_names_wrong_options_before_it_reads_an_image(tmp_path, arguments, said):
+def test_quac_split_names_wrong_options_before_it_reads_an_image(tmp_path, arguments, output):
     write_images(tmp_path / "images", {"a": 4, "b": 4})
     done = quac("split", tmp_path / "images", "--out", tmp_path / "lists", *arguments)
     assert done.returncode == 1
-    assert said in done.stderr
+    assert output in done.stderr
     assert "indexing" not in done.stderr
     assert "Traceback" not in done.stderr

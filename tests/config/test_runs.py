@@ -26,12 +26,12 @@ def faults_of(*overlays, base=BASE):
 def test_a_config_without_runs_is_one_run_in_its_own_folder():
     for config in (BASE, BASE + "runs: []", BASE + "runs:"):
         runs = resolve_runs(yaml.safe_load(config))
-        assert list(runs.configs) == list(runs.holders) == ["r"]
-        assert runs.data == runs.judges == {"r": "r"}
+        assert list(runs.configs) == list(runs.owners) == ["r"]
+        assert runs.data == runs.classifiers == {"r": "r"}
         assert runs.configs["r"].log.name == "default"
 
 
-def test_an_overlay_is_merged_over_the_rest():
+def test_a_run_is_merged_over_the_rest():
     runs = runs_of("{name: plain}", "{name: b, loss: {lambda_cyc: 3}, data: {batch_size: 2, classes: [y, x]}}")
     assert list(runs.configs) == ["r/plain", "r/b"]
     plain, b = runs.configs.values()
@@ -45,7 +45,7 @@ def test_mappings_are_merged_and_lists_replaced():
     assert merged({"a": {"b": 1}}, {"a": None}) == {"a": None}
 
 
-def test_the_command_line_counts_more_than_an_overlay():
+def test_the_command_line_overrides_a_run():
     runs = runs_of("{name: a, run: {seed: 1}}", "{name: b}", above={"run": {"seed": 7}, "runs": "not a section"})
     assert [config.run.seed for config in runs.configs.values()] == [7, 7]
 
@@ -58,10 +58,10 @@ def test_reports_are_named_by_the_run():
     assert names("{name: a}", "{name: b, log: {name: c}}", base=BASE + "log: {name: cats}") == ["cats-a", "c"]
 
 
-def test_equal_sections_are_shared_and_lie_above_the_runs():
+def test_equal_sections_share_the_folder_above_the_runs():
     runs = runs_of("{name: a}", "{name: b, loss: {lambda_cyc: 3}}")
-    assert {runs.data["r/a"], runs.data["r/b"], runs.judges["r/a"], runs.judges["r/b"]} == {"r"}
-    assert list(runs.holders) == ["r", "r/a", "r/b"]
+    assert {runs.data["r/a"], runs.data["r/b"], runs.classifiers["r/a"], runs.classifiers["r/b"]} == {"r"}
+    assert list(runs.owners) == ["r", "r/a", "r/b"]
 
 
 @pytest.mark.parametrize(
@@ -79,23 +79,23 @@ def test_equal_sections_are_shared_and_lie_above_the_runs():
         ("validation_config: {num_outs_per_domain: 3}", "r", "r"),
     ],
 )
-def test_what_differs_lies_with_the_first_run_that_has_it(overlay, data, judge):
+def test_differing_data_lie_in_the_folder_of_the_first_run_that_uses_them(overlay, data, judge):
     runs = runs_of("{name: a}", f"{{name: b, {overlay}}}", f"{{name: c, {overlay}}}")
-    assert (runs.data["r/a"], runs.judges["r/a"]) == ("r", "r")
-    assert (runs.data["r/b"], runs.judges["r/b"]) == (runs.data["r/c"], runs.judges["r/c"]) == (data, judge)
+    assert (runs.data["r/a"], runs.classifiers["r/a"]) == ("r", "r")
+    assert (runs.data["r/b"], runs.classifiers["r/b"]) == (runs.data["r/c"], runs.classifiers["r/c"]) == (data, judge)
 
 
-def test_files_of_classifiers_are_told_apart_by_their_names():
+def test_classifier_files_are_compared_by_their_paths():
     runs = runs_of(*(f"{{name: {n}, validation_config: {{classifier_checkpoint: {n}.pt}}}}" for n in "ab"))
-    assert runs.judges == {"r": "r", "r/a": "r/a", "r/b": "r/b"}
-    assert list(runs.holders) == ["r", "r/a", "r/b"]  # the data's
+    assert runs.classifiers == {"r": "r", "r/a": "r/a", "r/b": "r/b"}
+    assert list(runs.owners) == ["r", "r/a", "r/b"]  # the data's
 
 
 def test_without_common_data_the_first_run_holds_them():
     base = "{validation_data: {source: v}, solver: {root_dir: r}}"
     runs = runs_of(*(f"{{name: {n}, data: {{source: {source}}}}}" for n, source in ("ax", "bx", "cy")), base=base)
     assert runs.data == {"r/a": "r/a", "r/b": "r/a", "r/c": "r/c"}
-    assert list(runs.holders) == ["r/a", "r/b", "r/c"]
+    assert list(runs.owners) == ["r/a", "r/b", "r/c"]
 
 
 def test_a_split_is_made_once():
@@ -104,14 +104,14 @@ def test_a_split_is_made_once():
     assert [runs.data[f"r/{name}"] for name in "abc"] == ["r", "r", "r/c"]
 
 
-def test_a_fault_names_its_run_and_a_common_one_is_said_once():
-    said = faults_of("{name: a}", "{name: b-c, loss: {lambda_cycle: 3}}", base=BASE + "run: {seed: x}")
-    assert "  runs.b-c.loss.lambda_cycle: unknown key; did you mean loss.lambda_cyc?" in said
-    assert said.count("run.seed: input should be") == 1
-    assert "runs.a" not in said
+def test_a_fault_names_its_run_and_a_common_one_is_reported_once():
+    output = faults_of("{name: a}", "{name: b-c, loss: {lambda_cycle: 3}}", base=BASE + "run: {seed: x}")
+    assert "  runs.b-c.loss.lambda_cycle: unknown key; did you mean loss.lambda_cyc?" in output
+    assert output.count("run.seed: input should be") == 1
+    assert "runs.a" not in output
 
 
-def test_a_section_that_is_none_is_a_fault():
+def test_a_section_that_is_not_a_mapping_is_a_fault():
     assert "  log: input should be" in faults_of("{name: a}", base=BASE + "log: x")
     assert "  runs.a.log: input should be" in faults_of("{name: a, log: x}")
 
@@ -120,14 +120,14 @@ def test_a_section_that_is_none_is_a_fault():
     ("overlays", "expected"),
     [
         (["{name: a}", "{name: A}"], "'A' is the name of two runs"),
-        (["{name: ../a}"], "runs: '../a' is no name for a folder"),
-        (["{name: '..'}"], "is no name for a folder"),
-        (["{name: a/b}"], "is no name for a folder"),
-        (["{name: ''}"], "is no name for a folder"),
+        (["{name: ../a}"], "runs: '../a' cannot name a folder"),
+        (["{name: '..'}"], "cannot name a folder"),
+        (["{name: a/b}"], "cannot name a folder"),
+        (["{name: ''}"], "cannot name a folder"),
         (["{name: data}"], "runs: 'data' is the name of a folder of the workflow"),
         (["{loss: {}}"], "runs: must be a list of runs, each with a name"),
         (["a"], "runs: must be a list of runs, each with a name"),
-        (["{name: a, solver: {root_dir: x}}"], "runs.a.solver.root_dir: is one for all runs"),
+        (["{name: a, solver: {root_dir: x}}"], "runs.a.solver.root_dir: all runs have the same"),
         (["{name: a}", "{name: b, log: {name: a}}"], "runs.b.log.name: a is the name of the page of a;"),
         (["{name: index}"], "runs.index.log.name: index is the name of the page that compares the runs"),
         (["{name: a, runs: []}"], "runs.a.runs: unknown key"),

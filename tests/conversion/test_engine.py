@@ -1,4 +1,4 @@
-"""Every query counts once, in its own row and under its own class, however the work is cut."""
+"""Every query counts once, in its own row and under its own class, however the work is split."""
 
 import copy
 from types import SimpleNamespace
@@ -7,7 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.builders import Brightness, judging, make_index, make_store, save_classifier, storing, tiny_config
+from helpers.builders import (
+    Brightness,
+    converter_of,
+    judging,
+    make_index,
+    make_store,
+    save_classifier,
+    storing,
+    styles_of,
+    tiny_config,
+)
 from PIL import Image
 
 from quac.classifier.judge import Judge
@@ -16,7 +26,6 @@ from quac.conversion.image_folder import BestImages
 from quac.data.batches import load, to_pixels
 from quac.data.store import Store, build_store
 from quac.models.starganv2.networks import build_networks
-from quac.models.starganv2.styles import open_styles
 from quac.system.errors import QuacError
 
 CPU = torch.device("cpu")
@@ -38,17 +47,22 @@ class ByLevel(torch.nn.Module):
 
 
 class Stub:
-    """A generator whose image is the query's mean, moved by the style: what comes out can be worked out by hand."""
+    """A converter whose image is the query's mean, moved by the style: its results can be computed by hand."""
 
-    def features(self, x):
+    info, device = SimpleNamespace(scale=2.0, shift=-1.0), CPU
+
+    def __init__(self, classes=CLASSES):
+        self.classes = classes
+
+    def prepare(self, x):
         return x.mean((1, 2, 3))
 
-    def render(self, features, style):
-        return (0.1 * features + style[:, 0]).clamp(-1, 1)[:, None, None, None].expand(-1, 1, 32, 32)
+    def render(self, prepared, style, target):
+        return (0.1 * prepared + style[:, 0]).clamp(-1, 1)[:, None, None, None].expand(-1, 1, 32, 32)
 
 
 class StubStyles:
-    """Try 0 hits the target; try 1 hits class a; the style of a query is told by its digest."""
+    """Try 0 hits the target; try 1 hits class a; the name of a style begins with the digest of its query."""
 
     def draw(self, digests, label, number):
         levels = [(-0.75, -0.25, 0.25, 0.75)[label] if number == 0 else -0.75 for _ in digests]
@@ -60,20 +74,9 @@ def judge(tmp_path, module=None, classes=CLASSES, device=CPU):
     return Judge(path, judging(), SimpleNamespace(img_size=32, input_dim=1), classes, device)
 
 
-def settings(batch_size=4, tries=2):
-    return SimpleNamespace(
-        tries=tries,
-        batch_size=batch_size,
-        seed=0,
-        max_per_class=None,
-        model=tiny_config().model,
-        data=tiny_config().data,
-    )
-
-
-def convert_by_stub(store, tmp_path, keep=None, **options):
+def convert_by_stub(store, tmp_path, on_best=None):
     styles = {"latent": StubStyles(), "reference": StubStyles()}
-    return convert(Stub(), judge(tmp_path), store, styles, settings(**options), CPU, keep)
+    return convert(Stub(), judge(tmp_path), store, styles, tries=2, batch_size=4, on_best=on_best)
 
 
 def test_a_row_for_every_query_target_kind_and_try(store, tmp_path):
@@ -91,7 +94,7 @@ def test_a_row_for_every_query_target_kind_and_try(store, tmp_path):
     assert (table["style"].str[:4] == table["digest"].str[:4]).all()
 
 
-def test_what_the_judge_says_stands_in_its_own_row(store, tmp_path):
+def test_each_row_has_the_verdict_on_its_own_image(store, tmp_path):
     table = convert_by_stub(store, tmp_path)
     assert (table[table["try"] == 0]["predicted"] == table[table["try"] == 0]["target"]).all()
     assert (table[table["try"] == 1]["predicted"] == "a").all()
@@ -108,9 +111,9 @@ def test_what_the_judge_says_stands_in_its_own_row(store, tmp_path):
         assert row.l1 == pytest.approx((query - level).abs().mean().item(), abs=1e-4)
 
 
-def test_the_best_try_is_marked_and_kept(store, tmp_path):
-    with BestImages(tmp_path / "images", store) as keep:
-        table = convert_by_stub(store, tmp_path, lambda kind, *rest: keep(kind, *rest) if kind == "latent" else None)
+def test_the_best_try_is_marked_and_written(store, tmp_path):
+    with BestImages(tmp_path / "images", store) as write:
+        table = convert_by_stub(store, tmp_path, lambda kind, *rest: write(kind, *rest) if kind == "latent" else None)
     best = table[table["best"]]
     assert len(best) == 2 * len(store) * 3
     assert not best.duplicated(["kind", "query", "target"]).any()
@@ -126,14 +129,14 @@ def test_the_best_try_is_marked_and_kept(store, tmp_path):
     assert (pixels == to_pixels(level, 2.0, -1.0).item()).all()
 
 
-def test_a_try_that_is_called_the_target_is_better_than_one_of_a_higher_probability(tmp_path):
+def test_any_hit_is_better_than_a_miss_of_higher_probability(tmp_path):
     store, kept = make_store(tmp_path, {"a": 1, "b": 1, "c": 1}), {}
 
     class Rendered(Stub):
-        def render(self, features, style):
+        def render(self, prepared, style, target):
             return style[:, :1, None, None].expand(-1, 1, 32, 32)
 
-    class Says(torch.nn.Module):
+    class Probabilities(torch.nn.Module):
         """For level 0 (try 0): b by 0.40, c by 0.30; for level 1 (try 1): c by 0.49, b by 0.46."""
 
         def forward(self, x):
@@ -144,12 +147,13 @@ def test_a_try_that_is_called_the_target_is_better_than_one_of_a_higher_probabil
         def draw(self, digests, label, number):
             return torch.full((len(digests), 1), float(number)), ["style"] * len(digests)
 
-    judged = judge(tmp_path, Says(), ["a", "b", "c"])
+    judged = judge(tmp_path, Probabilities(), ["a", "b", "c"])
 
-    def keep(kind, row, target, image):
+    def on_best(style_kind, row, target, image):
         kept[row, target] = image
 
-    table = convert(Rendered(), judged, store, {"latent": Levels()}, settings(), CPU, keep)
+    converter = Rendered(["a", "b", "c"])
+    table = convert(converter, judged, store, {"latent": Levels()}, tries=2, batch_size=4, on_best=on_best)
     best = table[table["best"] & (table["target"] == "b") & (table["source"] == "a")]
     assert best["try"].tolist() == [0]
     assert best["p_target"].item() == pytest.approx(0.40)
@@ -165,10 +169,9 @@ def test_batch_size_and_device_do_not_change_the_numbers(store, tmp_path, batch_
     networks = build_networks(tiny_config().model, 4).eval().requires_grad_(False)
 
     def run(size, device):
-        own, where = copy.deepcopy(networks).to(device), torch.device(device)
-        styles = open_styles(["latent", "reference"], own, store, settings(size), where)
-        judged = judge(tmp_path, device=where)
-        return convert(own["generator"], judged, store, styles, settings(size), where).sort_values(keys)
+        converter = converter_of(copy.deepcopy(networks).to(device), CLASSES, device)
+        judged, styles = judge(tmp_path, device=torch.device(device)), styles_of(converter, store, size)
+        return convert(converter, judged, store, styles, tries=2, batch_size=size).sort_values(keys)
 
     one, other = run(4, "cpu").reset_index(drop=True), run(batch_size, device).reset_index(drop=True)
     pd.testing.assert_frame_equal(
@@ -180,16 +183,17 @@ def test_batch_size_and_device_do_not_change_the_numbers(store, tmp_path, batch_
 
 def test_nan_is_an_error(store, tmp_path):
     class Broken(Stub):
-        def render(self, features, style):
-            return super().render(features, style) * float("nan")
+        def render(self, *given):
+            return super().render(*given) * float("nan")
 
     with pytest.raises(QuacError, match="NaN or infinity"):
-        convert(Broken(), judge(tmp_path), store, {"latent": StubStyles()}, settings(), CPU)
+        convert(Broken(), judge(tmp_path), store, {"latent": StubStyles()}, tries=2, batch_size=4)
 
 
 def test_a_probability_of_two_classes_sums_to_one(tmp_path):
     store = make_store(tmp_path, {"a": 3, "b": 2})
-    table = convert(Stub(), judge(tmp_path, Brightness(), ["a", "b"]), store, {"latent": StubStyles()}, settings(), CPU)
+    judged = judge(tmp_path, Brightness(), ["a", "b"])
+    table = convert(Stub(["a", "b"]), judged, store, {"latent": StubStyles()}, tries=2, batch_size=4)
     np.testing.assert_allclose(table["p_source"] + table["p_target"], 1, atol=1e-6)
 
 
@@ -202,7 +206,7 @@ def oblong(tmp_path):
             pixels = np.random.default_rng([number, *name.encode()]).integers(0, 256, size[::-1], np.uint8)
             Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
     index = make_index(tmp_path / "index.parquet", tmp_path / "images")
-    build_store(tmp_path / "pixels.store", index, storing(preprocess="none"))
+    build_store(tmp_path / "pixels.store", index, storing(preprocess="none"), "train")
     return Store.open(tmp_path / "pixels.store", tmp_path / "index.parquet")
 
 
@@ -210,12 +214,13 @@ def oblong(tmp_path):
 def test_images_of_many_sizes_are_converted_whole(oblong, tmp_path, batch_size):
     torch.manual_seed(0)
     networks = build_networks(tiny_config().model, 2).eval().requires_grad_(False)
-    options = settings(batch_size)
-    styles = open_styles(["latent", "reference"], networks, oblong, options, CPU)
-    kept = {}
-    who = judge(tmp_path, Brightness(), ["a", "b"])
+    converter = converter_of(networks, "ab")
+    styles, kept = styles_of(converter, oblong, batch_size), {}
     table = convert(
-        networks["generator"], who, oblong, styles, options, CPU, lambda *place: kept.update({place[:2]: place[3]})
+        *(converter, judge(tmp_path, Brightness(), ["a", "b"]), oblong, styles),
+        tries=2,
+        batch_size=batch_size,
+        on_best=lambda *place: kept.update({place[:2]: place[3]}),
     )
     assert len(table) == 16 * 2 * 2
     assert set(map(tuple, oblong.shapes.tolist())) == {(1, 32, 32), (1, 32, 48), (1, 64, 32), (1, 34, 62)}
@@ -231,7 +236,7 @@ def test_images_of_many_sizes_are_converted_whole(oblong, tmp_path, batch_size):
 
 def test_the_style_of_an_oblong_reference_is_that_of_its_square(oblong):
     networks = build_networks(tiny_config().model, 2).eval().requires_grad_(False)
-    styles = open_styles(["reference"], networks, oblong, settings(), CPU)["reference"]
+    styles = styles_of(converter_of(networks, "ab"), oblong)["reference"]
     drawn, names = styles.draw([str(number) for number in range(40)], 0, 0)
     assert len(set(names)) == 8
     for style, name in zip(drawn, names, strict=True):
@@ -246,11 +251,11 @@ def test_generated_images_have_the_depth_of_the_data(tmp_path):
         levels = np.random.default_rng(0).integers(0, 65536, (32, 32)).astype(np.uint16)
         Image.fromarray(levels).save(tmp_path / "images" / name / "0.png")
     index = make_index(tmp_path / "index.parquet", tmp_path / "images")
-    build_store(tmp_path / "pixels.store", index, storing())
+    build_store(tmp_path / "pixels.store", index, tiny_config(), "train")
     deep = Store.open(tmp_path / "pixels.store", tmp_path / "index.parquet")
     who = judge(tmp_path, Brightness(), ["a", "b"])
-    with BestImages(tmp_path / "out", deep) as keep:
-        table = convert(Stub(), who, deep, {"latent": StubStyles()}, settings(), CPU, keep)
+    with BestImages(tmp_path / "out", deep) as write:
+        table = convert(Stub(["a", "b"]), who, deep, {"latent": StubStyles()}, tries=2, batch_size=4, on_best=write)
     written = np.asarray(Image.open(tmp_path / "out" / "a" / "b" / "0.png")).astype(int)
     x = load(deep, [0], CPU, 2.0, -1.0)
     best = table[table["best"] & (table["source"] == "a")].iloc[0]

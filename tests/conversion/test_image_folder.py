@@ -24,14 +24,14 @@ def test_queries_that_would_overwrite_each_other_are_named(tmp_path):
         BestImages(tmp_path, store)
 
 
-def test_an_error_while_writing_is_passed_on(tmp_path):
+def test_an_error_of_writing_is_passed_on(tmp_path):
     store = make_store(tmp_path / "store", {"a": 1, "b": 1})
     (tmp_path / "a").write_text("in the way")
     pixels = np.zeros((1, 4, 4), np.uint8)
 
     def write():
-        with BestImages(tmp_path, store) as keep:
-            keep("latent", 0, 1, pixels)
+        with BestImages(tmp_path, store) as write_best:
+            write_best("latent", 0, 1, pixels)
 
     with pytest.raises(OSError, match="a"):
         write()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from quac import ConversionNetwork
 from quac.data.decode import decode
-from quac.system.files import digest_of_file
+from quac.system.files import file_sha256
 
 SHAPE = (40, 60)
 
@@ -39,13 +39,13 @@ def write_mask(path, columns=30, shape=SHAPE):
     Image.fromarray(mask).save(path)
 
 
-def test_every_kind_of_file_keeps_what_lies_outside(here):
+def test_every_kind_of_file_keeps_its_pixels_outside_of_the_mask(here):
     found = {**kinds(here / "in", size=SHAPE), **kinds(here / "in/deeper", 1, size=SHAPE)}
     for path in found:
         write_mask((here / "masks" / path.relative_to(here / "in")).with_suffix(".png"))
     done = convert("--masks", "masks")
-    assert done.status == 0, done.said
-    assert f"{len(found)} of {len(found)} image(s) have a mask" in done.said
+    assert done.status == 0, done.output
+    assert f"{len(found)} of {len(found)} image(s) have a mask" in done.output
     for path, pixels in found.items():
         result = decode(here / "out" / path.relative_to(here / "in")).values
         assert result.dtype == decode(path).values.dtype
@@ -65,17 +65,18 @@ def test_values_outside_of_a_range_are_kept_too(here):
     assert 0 <= result[:, :30].min() < result[:, :30].max() <= 1000
 
 
-def test_the_classifier_sees_the_pasted_image_and_an_image_without_a_mask_is_whole(here):
+def test_the_classifier_sees_the_masked_image_and_an_image_without_a_mask_is_converted_whole(here):
     for name in ("masked", "whole"):
         Image.fromarray(np.full((64, 64), 255, np.uint8)).save(f"in/{name}.bmp")
     write_mask(here / "masks/masked.png", columns=10, shape=(64, 64))
     options = ("--classifier", "c.pt", "--tries", 2)
     done = convert("--masks", "masks", *options)
-    assert (done.status, "1 of 2 image(s) have a mask; the others are converted whole" in done.said) == (0, True)
+    assert (done.status, "1 of 2 image(s) have a mask; the others are converted whole" in done.output) == (0, True)
     table, network = pd.read_csv("out/tries.csv").set_index("query"), ConversionNetwork.load("m.ckpt", "cpu")
     x = torch.ones(1, 1, 64, 64)
-    style = network.draw(digest_of_file("in/masked.bmp"), "bright", 2, seed=0)
-    images = network.render(network.features(x), style[:, None])[:, 0]
+    styles, digest = network.latent_styles(seed=0), file_sha256("in/masked.bmp")
+    drawn = [styles.draw([digest], network.label_of("bright"), number)[0] for number in range(2)]
+    images = torch.cat([network.generator(x, style) for style in drawn])
     for name, columns in (("whole", 64), ("masked", 10)):
         images[:, :, :, columns:] = 1.0
         tries = table.loc[f"in/{name}.bmp"]
@@ -120,33 +121,33 @@ def test_masks_that_cannot_be_used_are_named_with_their_image(here):
     (here / "masks/torn.png").write_bytes(b"x")
     done = convert("--masks", "masks")
     assert done.status == 1
-    assert f"{len(broken_ones) + 2} image(s) could not be converted" in done.said
-    assert "in/torn.bmp: its mask masks/torn.png is not an image" in done.said
-    assert "in/turned.bmp: its mask masks/turned.png has 40 x 60 pixels, but the image 60 x 40" in done.said
+    assert f"{len(broken_ones) + 2} image(s) could not be converted" in done.output
+    assert "in/torn.bmp: its mask masks/torn.png is not an image" in done.output
+    assert "in/turned.bmp: its mask masks/turned.png has 40 x 60 pixels, but the image 60 x 40" in done.output
     assert (here / "out/good.bmp").exists()
     assert not (here / "out/turned.bmp").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        (["--masks", "nowhere"], "--masks: nowhere is no folder"),
-        (["--masks", "m.ckpt"], "--masks: m.ckpt is no folder"),
+        (["--masks", "nowhere"], "--masks: nowhere is not a folder"),
+        (["--masks", "m.ckpt"], "--masks: m.ckpt is not a folder"),
         (
             ["--masks", "empty"],
-            "--masks: empty holds none of the 1 image(s), such as empty/x.png; give masks the names",
+            "--masks: empty holds no mask for any of the 1 image(s). Give masks the names of their images, such",
         ),
-        (["--masks", "twice"], "--masks: twice/x.bmp and twice/x.png are both of in/x.png; remove one"),
-        (["--mask-edge", 3], "--mask-edge: is of masks; give --masks"),
+        (["--masks", "twice"], "--masks: twice/x.bmp and twice/x.png are both of in/x.png. Remove one."),
+        (["--mask-edge", 3], "--mask-edge: needs masks. Give --masks"),
     ],
 )
-def test_what_cannot_be_done_is_said(here, arguments, said):
+def test_options_that_are_refused(here, arguments, message):
     Image.fromarray(noise(0, *SHAPE)).save("in/x.png")
     (here / "empty").mkdir()
     write_mask(here / "twice/x.png")
     write_mask(here / "twice/x.bmp")
     done = convert(*arguments)
-    assert (done.status, said in done.said) == (1, True), done.said
+    assert (done.status, message in done.output) == (1, True), done.output
     assert not (here / "out").exists()
 
 
@@ -154,9 +155,9 @@ def test_masks_may_lie_among_the_images(here):
     Image.fromarray(noise(0, *SHAPE)).save("in/x.bmp")
     write_mask(here / "in/masks/x.png")
     done = convert("--masks", "in/masks")
-    assert "out: 1 image(s) converted" in done.said, done.said
+    assert "out: 1 image(s) converted" in done.output, done.output
     Image.fromarray(noise(0, *SHAPE)).save("in/deeper/y.bmp")
     write_mask(here / "in/deeper/y.png")
     fixed = ("--model", "m.ckpt", "--to", "bright", "--out", "out", "--threads", 1, "--device", "cpu")
-    beside = command("convert", "in/deeper/*.bmp", "--masks", "in/deeper", *fixed)
-    assert "1 of 1 image(s) have a mask" in beside.said, beside.said
+    nested = command("convert", "in/deeper/*.bmp", "--masks", "in/deeper", *fixed)
+    assert "1 of 1 image(s) have a mask" in nested.output, nested.output

@@ -1,45 +1,46 @@
-"""What lies outside of a mask is the query's, in what is judged, measured and written."""
+"""Outside of its mask, a generated image is its query: judged, measured and written so."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.builders import Brightness, judging, make_index, reading, save_classifier, tiny_config
+from helpers.builders import Brightness, converter_of, judging, make_index, save_classifier, styles_of, tiny_config
 from PIL import Image
 
 from quac.classifier.judge import Judge
 from quac.conversion.engine import convert
 from quac.conversion.image_folder import BestImages
-from quac.conversion.masks import paste
 from quac.data.masks import Masks
 from quac.data.store import Store, build_store
-from quac.evaluation.in_training import Probe
+from quac.evaluation.in_training import TrainingEvaluation
 from quac.evaluation.style_grids import make_grids
-from quac.evaluation.tries import Details
+from quac.evaluation.tries import measure_tries
 from quac.models.starganv2.networks import build_networks
-from quac.models.starganv2.styles import open_styles
 from quac.system.tables import read_table
 
 CPU, CONFIG = torch.device("cpu"), tiny_config()
 
 
 class White:
-    """A generator of white images, whatever the query."""
+    """A converter into white images, whatever the query."""
 
-    def features(self, x):
+    info, device, classes = SimpleNamespace(scale=2.0, shift=-1.0), CPU, ["a", "b"]
+
+    def prepare(self, x):
         return x
 
-    def render(self, features, style):
-        return torch.ones_like(features)
+    def render(self, prepared, style, target):
+        return torch.ones_like(prepared)
 
 
 class NoStyle:
     def draw(self, digests, label, number):
         return torch.zeros(len(digests), 1), [str(number)] * len(digests)
 
-    def fixed(self, label, count):
+    def shared(self, label, count):
         return torch.zeros(count, 1), [str(number) for number in range(count)]
 
 
@@ -59,13 +60,12 @@ def masked(tmp_path_factory):
             rows.append(f"{name}/{number}.png,{name},{name}/mask{number}.png" if columns else f"{name}/0.png,{name},")
     (folder / "list.csv").write_text("\n".join(rows))
     index = make_index(folder / "index.parquet", folder / "list.csv")
-    how = SimpleNamespace(edge=0, preprocess="resize", load_size=None, img_size=32, channels=1, reading=reading())
-    build_store(folder / "pixels.store", index, how)
-    return SimpleNamespace(folder=folder, store=Store.open(folder / "pixels.store", folder / "index.parquet"), how=how)
+    build_store(folder / "pixels.store", index, CONFIG, "train")
+    return SimpleNamespace(folder=folder, store=Store.open(folder / "pixels.store", folder / "index.parquet"))
 
 
 def masks_of(masked, edge=0):
-    return Masks(read_table(masked.folder / "index.parquet"), SimpleNamespace(**{**vars(masked.how), "edge": edge}))
+    return Masks(read_table(masked.folder / "index.parquet"), tiny_config(conversion={"mask_edge": edge}), "train")
 
 
 def judge(folder):
@@ -73,16 +73,15 @@ def judge(folder):
     return Judge(path, judging(), SimpleNamespace(img_size=32, input_dim=1), ["a", "b"], CPU)
 
 
-def settings(batch_size=4):
-    how = {"tries": 2, "batch_size": batch_size, "seed": 0, "max_per_class": None}
-    return SimpleNamespace(**how, model=CONFIG.model, data=CONFIG.data)
-
-
-def test_pixels_outside_are_the_querys_and_the_judge_sees_them(masked, tmp_path):
+def test_outside_pixels_are_those_of_the_query_and_the_judge_sees_them(masked, tmp_path):
     who = judge(tmp_path)
-    with BestImages(tmp_path / "out", masked.store) as keep:
+    with BestImages(tmp_path / "out", masked.store) as write:
         table = convert(
-            White(), who, masked.store, {"latent": NoStyle()}, settings(), CPU, keep, masks=masks_of(masked)
+            *(White(), who, masked.store, {"latent": NoStyle()}),
+            tries=2,
+            batch_size=4,
+            masks=masks_of(masked),
+            on_best=write,
         )
     for number in range(5):
         query = np.asarray(Image.open(masked.folder / f"a/{number}.png")).astype(int)
@@ -102,9 +101,11 @@ def test_a_soft_edge_goes_from_the_query_to_the_generated_image(masked, tmp_path
     who = judge(tmp_path)
     masks, x = masks_of(masked, edge=7), masked.store[5][0].astype(float)
     convert(
-        *(White(), who, masked.store, {"latent": NoStyle()}, settings(), CPU),
-        lambda kind, row, target, image: kept.update({row: image[0]}),
+        *(White(), who, masked.store, {"latent": NoStyle()}),
+        tries=2,
+        batch_size=4,
         masks=masks,
+        on_best=lambda kind, row, target, image: kept.update({row: image[0]}),
     )
     share = (kept[5] - x) / (255 - x)
     assert (share[:, 16:] == 0).all()
@@ -113,12 +114,13 @@ def test_a_soft_edge_goes_from_the_query_to_the_generated_image(masked, tmp_path
     assert share[:, 12].mean() == pytest.approx(4 / 8, abs=0.01)
 
 
-def test_grids_of_styles_are_pasted_too(masked, tmp_path):
+def test_style_grids_are_masked_too(masked, tmp_path):
     kept = {}
     made = make_grids(
-        *(White(), judge(tmp_path), masked.store, {"latent": NoStyle()}, settings(), CPU),
-        lambda image, kind, target, query, style: kept.update({(target, query): image[0]}),
-        masks_of(masked),
+        *(White(), judge(tmp_path), masked.store, {"latent": NoStyle()}),
+        batch_size=4,
+        on_image=lambda image, kind, target, query, style: kept.update({(target, query): image[0]}),
+        masks=masks_of(masked),
     )
     for number, query in enumerate(made["queries"]):
         row = masked.store.paths.tolist().index(query["query"])
@@ -129,43 +131,42 @@ def test_grids_of_styles_are_pasted_too(masked, tmp_path):
     assert len(kept) == len(made["queries"]) == 5
 
 
-def test_looks_of_a_training_are_at_pasted_images(masked, untrained, tmp_path):
-    def look(mask):
+def test_the_evaluation_in_training_is_of_masked_images(masked, untrained, tmp_path):
+    def evaluate(mask):
         config = tiny_config(conversion={"mask": mask})
         files = masked.folder / "pixels.store", masked.folder / "index.parquet"
         path = save_classifier(tmp_path / "judge.pt", Brightness())
-        return Probe(config, path, *files, masked.store, CPU)(untrained.networks)[0]
+        return TrainingEvaluation(config, path, *files, masked.store, CPU)(untrained.networks)[0]
 
     tries = untrained.convert(masks=masks_of(masked))
     pairs = tries[(tries["kind"] == "latent") & (tries["source"] != tries["target"])].groupby("source")["l1"].mean()
-    assert look("paste")["l1_latent"] == pytest.approx(pairs.mean(), rel=1e-4)
-    assert look("none")["l1_latent"] > 2 * pairs.mean()
+    assert evaluate("paste")["l1_latent"] == pytest.approx(pairs.mean(), rel=1e-4)
+    assert evaluate("none")["l1_latent"] > 2 * pairs.mean()
 
 
 @pytest.fixture(scope="module")
 def untrained(masked, tmp_path_factory):
-    """A function that converts the queries by untrained networks, with details."""
+    """A function that converts the queries by untrained networks, and measures them in full."""
     torch.manual_seed(0)
     networks = build_networks(CONFIG.model, 2).eval().requires_grad_(False)
     who = judge(tmp_path_factory.mktemp("judge"))
 
     def run(store=masked.store, **options):
-        how = settings(batch_size=2)
-        styles = open_styles(["latent", "reference"], networks, store, how, CPU)
-        details = Details(networks["style_encoder"], {}, ["a", "b"], how)
-        return convert(networks["generator"], who, store, styles, how, CPU, details=details, **options)
+        converter, measure = converter_of(networks, "ab"), partial(measure_tries, {}, ["a", "b"])
+        styles = styles_of(converter, store, batch_size=2)
+        return convert(converter, who, store, styles, tries=2, batch_size=2, measure=measure, **options)
 
     return SimpleNamespace(convert=run, networks=networks)
 
 
-def test_tables_of_shards_are_the_table(masked, untrained):
+def test_the_tables_of_shards_together_are_the_whole_table(masked, untrained):
     whole = untrained.convert(masks=masks_of(masked))
     shards = [untrained.convert(masks=masks_of(masked), shard=(i, 3)) for i in range(3)]
     together = pd.concat(shards).sort_values("batch", kind="stable", ignore_index=True)
     pd.testing.assert_frame_equal(together, whole, check_exact=True)
 
 
-def test_what_is_measured_is_of_the_pasted_images(masked, untrained):
+def test_metrics_are_of_the_masked_images(masked, untrained):
     """Also after conversion back, which is by the same mask: nothing is left of what lies outside."""
     table, plain = untrained.convert(masks=masks_of(masked)), untrained.convert()
     keys = ["kind", "source", "target", "try", "query"]
@@ -184,8 +185,8 @@ def test_what_is_measured_is_of_the_pasted_images(masked, untrained):
     x = torch.from_numpy(masked.store[5][None].copy()).float() / 255 * 2 - 1
     own, mask = encoder(x, torch.tensor([1])), torch.zeros(1, 1, 32, 32)
     mask[..., :16] = 1
-    image = paste(generator(x, own), x, mask)
-    back = paste(generator(image, own), image, mask)
+    image = torch.lerp(x, generator(x, own), mask)
+    back = torch.lerp(image, generator(image, own), mask)
     row = table[(table["query"] == "b/0.png") & (table["style"] == "own")].iloc[0]
     assert row["cycle"] == pytest.approx((back - x).abs().mean().item(), abs=1e-5)
     assert torch.equal(back[..., 16:], x[..., 16:])

@@ -39,7 +39,7 @@ def test_shapes_and_ranges(network):
         assert not converted.requires_grad
 
 
-def test_it_is_the_generator_with_the_style_of_a_reference(network):
+def test_a_conversion_is_the_generator_with_the_style_of_a_reference(network):
     x, reference = images(), images(3, 32, 48, seed=1)
     scaled = torch.nn.functional.interpolate(reference, (64, 64), mode="bilinear", antialias=True)
     styles = network.style_encoder(scaled * 2 - 1, torch.tensor([1, 1, 1]))
@@ -60,7 +60,7 @@ def test_draws_are_a_function_of_seed_image_class_and_try(network):
 
 
 @pytest.mark.parametrize(
-    ("x", "options", "said"),
+    ("x", "options", "message"),
     [
         (images() * 2 - 1, {}, r"images: have values outside \[0, 1\]"),
         (images() / 0, {}, r"images: have values outside \[0, 1\]"),
@@ -69,21 +69,21 @@ def test_draws_are_a_function_of_seed_image_class_and_try(network):
         (images().repeat(1, 3, 1, 1), {}, r"images: have 3 channel\(s\), but the network takes 1"),
         (images(1, 30, 64), {}, "images: have 30 x 64 pixels, but the network takes multiples of 4 from 8 on"),
         (images(1, 64, 4), {}, "images: have 64 x 4 pixels"),
-        (images(), {"to": "4"}, "4: is no class of this network; there are 3, 5, 8"),
+        (images(), {"to": "4"}, "4: not a class of this network. Choose from 3, 5, 8"),
         (images(), {"tries": 0}, "tries: is 0"),
         (images(), {"reference": images(1), "tries": 2}, "tries: is 2"),
-        (images(), {"reference": images(2)}, "reference: holds 2 images; give 1, or one for each of the 3"),
+        (images(), {"reference": images(2)}, "reference: holds 2 images. Give 1, or one for each of the 3"),
         (images(), {"reference": images(1) * 9}, "reference: have values outside"),
     ],
 )
-def test_what_it_cannot_convert_is_said(network, x, options, said):
-    with pytest.raises(QuacError, match=said):
+def test_inputs_that_are_refused(network, x, options, message):
+    with pytest.raises(QuacError, match=message):
         network.convert(x, **{"to": "5", **options})
 
 
-def test_a_device_that_is_not_there_is_said(monkeypatch):
+def test_a_missing_device_is_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(QuacError, match="torch finds no GPU"):
         quac.ConversionNetwork.load("x.ckpt", device="cuda")
-    with pytest.raises(QuacError, match="device: gpu is none; give auto, cpu or cuda"):
+    with pytest.raises(QuacError, match=r"device: gpu is not a device.* auto, cpu or cuda"):
         quac.ConversionNetwork.load("x.ckpt", device="gpu")

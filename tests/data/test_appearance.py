@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from helpers.try_tables import BINS, Data, codes
 
-from quac.config.data import SEVERITIES
+from quac.config.choices import SEVERITIES
 
 ONLY_CROP = dict.fromkeys(SEVERITIES.keys() - {"smaller-than-crop"}, "ignore")
 
@@ -45,7 +45,7 @@ def test_mixed_sizes(data):
     assert finding["files"] == ["train/across/00.png: 32x32", "train/across/01.png: 40x60"]
 
 
-def test_sizes_are_mixed_in_the_length_that_is_scaled(data):
+def test_mixed_sizes_are_compared_in_the_scaled_length(data):
     data.change("train", 1, height=96)
     assert codes(data.find(preprocess="scale_width_and_crop")) == []
     assert codes(data.find(preprocess="scale_shortside_and_crop")) == []
@@ -75,7 +75,7 @@ def test_a_shift_of_the_intensities():
     assert "is 1.00, and at most 0." in finding["message"]
 
 
-def test_a_shift_of_few_images_says_nothing():
+def test_a_shift_of_few_images_is_not_reported():
     data = Data(train=20, validation=4)
     for row in range(4):
         data.change("validation", row, histogram=np.eye(BINS)[12].tolist())
@@ -84,7 +84,7 @@ def test_a_shift_of_few_images_says_nothing():
 
 @pytest.mark.parametrize("count", [5, 10, 40])
 @pytest.mark.parametrize("contrast", [0.01, 0.1, 1.0])  # from images of one intensity to images of all
-def test_small_random_splits_are_no_shift(count, contrast):
+def test_small_random_splits_are_not_reported_as_a_shift(count, contrast):
     data = Data(classes=[f"{number:02d}" for number in range(20)], train=2 * count, validation=count)
     rng = np.random.default_rng(count)
     for row in data.rows["train"] + data.rows["validation"]:

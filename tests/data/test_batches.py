@@ -7,8 +7,7 @@ from helpers.builders import make_index, make_store, storing, tiny_config
 from PIL import Image
 
 from quac.data.augment import DRAWS, augment
-from quac.data.batches import TrainingBatches, load, to_pixels, to_range
-from quac.data.cache import DeviceCache
+from quac.data.batches import DeviceCache, TrainingBatches, load, to_pixels, to_range
 from quac.data.store import Store, build_store
 
 CPU = torch.device("cpu")
@@ -19,9 +18,9 @@ def store(tmp_path_factory):
     return make_store(tmp_path_factory.mktemp("store"), {"across": 20, "along": 3, "disc": 2})
 
 
-def batches(store, seed=0, pairs=True, **data):
+def batches(store, seed=0, pairs=True, device_cache="auto", **data):
     config = tiny_config(data={"batch_size": 64, **data})
-    return TrainingBatches(store, config.data, 4, seed, CPU, pairs)
+    return TrainingBatches(store, config.data, 4, seed, CPU, pairs, device_cache)
 
 
 def test_every_pixel_survives_the_way_to_the_networks_and_back():
@@ -46,7 +45,7 @@ def test_a_batch_is_a_function_of_seed_and_step(store):
         assert not torch.equal(value, getattr(other[3], name)), name
 
 
-def test_pairs_are_left_out_where_nothing_needs_them_and_change_nothing_else(store):
+def test_leaving_out_pairs_changes_nothing_else(store):
     with_pairs, without = batches(store)[0], batches(store, pairs=False)[0]
     assert without.x_ref2 is None
     assert without.z_trg2 is None
@@ -64,7 +63,7 @@ def test_classes_are_drawn_evenly_and_images_belong_to_them(store):
     assert not (batch.x_ref == batch.x_ref2).flatten(1).all(1).any()
 
 
-def test_flips_are_drawn_for_each_image_alone():
+def test_flips_are_drawn_independently_for_each_image():
     images = torch.rand(400, 1, 4, 4)
     data = tiny_config(data={"augment": {"hflip": 0.5, "vflip": 0.25}}).data
     out = augment(images, data.augment, torch.from_numpy(np.random.default_rng(0).random((DRAWS, 400), np.float32)))
@@ -94,7 +93,7 @@ def test_crops_show_a_part_of_the_image_at_the_full_size():
     assert out.max() <= 1
 
 
-def test_turns_are_by_quarters_each_as_likely():
+def test_rotations_are_by_quarters_with_equal_chances():
     images = torch.rand(600, 1, 4, 4)
     data = tiny_config(data={"augment": {"rot90": 0.75}}).data
     out = augment(images, data.augment, torch.from_numpy(np.random.default_rng(0).random((DRAWS, 600), np.float32)))
@@ -110,8 +109,8 @@ def test_a_cache_keeps_16_bits():
         flat, shapes, ends = values, np.full((8, 3), (1, 2, 2)), np.arange(4, 33, 4)
 
     cache = DeviceCache(Deep(), CPU)
-    places = torch.from_numpy(cache.places(np.array([7, 0]), np.zeros((2, 2), int)))
-    assert (cache.squares(places, 2).numpy() == values.reshape(8, 1, 2, 2)[[7, 0]]).all()
+    addresses = torch.from_numpy(cache.addresses(np.array([7, 0]), np.zeros((2, 2), int)))
+    assert (cache.crops(addresses, 2).numpy() == values.reshape(8, 1, 2, 2)[[7, 0]]).all()
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +124,7 @@ def larger(tmp_path_factory):
             pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
             Image.fromarray(pixels).save(folder / "images" / name / f"{number}.png")
     index = make_index(folder / "index.parquet", folder / "images")
-    build_store(folder / "pixels.store", index, storing(channels=3, preprocess="crop"))
+    build_store(folder / "pixels.store", index, storing(channels=3, preprocess="crop"), "train")
     return Store.open(folder / "pixels.store", folder / "index.parquet")
 
 
@@ -160,14 +159,14 @@ def test_a_cache_of_images_of_many_sizes_changes_nothing(larger, store, crops):
         assert torch.equal(value, getattr(cached, name)), name
 
 
-def test_where_nothing_is_drawn_a_crop_is_from_the_middle(larger):
+def test_without_offsets_a_crop_is_from_the_middle(larger):
     x = load(larger, [3], CPU, 2.0, -1.0)
     _, height, width = larger.shapes[3]
     assert (3, (height - 32) // 2, (width - 32) // 2) in places_of(larger, x[0])
 
 
 def test_batches_made_one_step_ahead_are_the_same(store):
-    """What a thread prepares for a GPU, here for the CPU; also where steps are left out or come again."""
+    """What a thread prepares for a GPU, here for the CPU; also if steps are skipped or repeated."""
     ahead, plain = batches(store), batches(store)
     ahead.ahead = ThreadPoolExecutor(1)
     for step in (0, 1, 2, 7, 8, 8):
@@ -178,8 +177,9 @@ def test_batches_made_one_step_ahead_are_the_same(store):
 @pytest.mark.gpu
 @pytest.mark.parametrize("choice", ["always", "never"])
 def test_batches_on_a_gpu_are_those_of_the_cpu(store, choice):
-    config = tiny_config(data={"batch_size": 64, "device_cache": choice, "augment": {"hflip": 0.5, "rot90": 0.5}})
-    gpu, cpu = (TrainingBatches(store, config.data, 4, 0, torch.device(device)) for device in ("cuda", "cpu"))
+    config = tiny_config(data={"batch_size": 64, "augment": {"hflip": 0.5, "rot90": 0.5}})
+    gpu = TrainingBatches(store, config.data, 4, 0, torch.device("cuda"), device_cache=choice)
+    cpu = TrainingBatches(store, config.data, 4, 0, CPU)
     for step in (0, 1, 5):
         for name, value in vars(cpu[step]).items():
             if value is not None:  # images to the last bit: a GPU divides by multiplying

@@ -1,11 +1,12 @@
 import unicodedata
 
 import pytest
-from helpers.try_tables import UNREADABLE, Data, codes, image, settings
+from helpers.try_tables import UNREADABLE, Data, checking, codes, image
 
-from quac.config.data import SEVERITIES
+from quac.config.choices import SEVERITIES
 from quac.data.checks import check_splits, summary
-from quac.data.findings import describe
+from quac.data.findings import describe, log_findings
+from quac.system.errors import QuacError
 from quac.system.tables import read_table, write_table
 
 
@@ -26,7 +27,7 @@ def test_an_index_from_disk_has_the_same_findings(data, tmp_path):
     for split, index in indexes.items():
         write_table(tmp_path / f"{split}.parquet", index, **index.attrs)
         indexes[split] = read_table(tmp_path / f"{split}.parquet")
-    findings = check_splits(indexes, settings())
+    findings = check_splits(indexes, checking())
     assert codes(findings) == ["unreadable", "near-duplicate-across-splits"]
     assert findings == data.find()
 
@@ -35,7 +36,7 @@ def test_no_images_at_all():
     assert codes(Data(train=0, validation=0, test=0).find(preprocess="resize")) == ["one-class"] + ["class-missing"] * 3
 
 
-def test_no_readable_image(data):
+def test_only_unreadable_images(data):
     for rows in data.rows.values():
         for row in rows:
             row |= UNREADABLE
@@ -123,7 +124,7 @@ def test_unreadable_files_are_named_and_no_duplicates_of_each_other(data):
     findings = data.find(preprocess="resize")
     assert codes(findings) == ["unreadable"] * 2
     assert findings[0]["message"] == "data/train: 1 file(s) cannot be used"
-    assert findings[0]["files"] == ["train/across/00.png: is no image"]
+    assert findings[0]["files"] == ["train/across/00.png: is not an image"]
 
 
 def test_stray_files(data):
@@ -159,11 +160,24 @@ def test_the_text_names_some_files(data):
     data.change("test", 0, **UNREADABLE)
     assert describe(data.find(), limit=2) == (
         "error: data/test: 1 file(s) cannot be used (unreadable)\n"
-        "  remedy: see each file's line\n"
-        "  test/across/00.png: is no image\n"
-        "warning: data/train: 5 file(s) are ignored: no class folder, or no image's name (stray-files)\n"
+        "  remedy: see the line of each file\n"
+        "  test/across/00.png: is not an image\n"
+        "warning: data/train: 5 file(s) are ignored: not in a class folder, or not named as an image (stray-files)\n"
         "  remedy: remove them, or move them into their class folder\n"
         "  train/0.txt\n"
         "  train/1.txt\n"
         "  ... and 3 more"
     )
+
+
+def test_errors_stop_and_warnings_are_logged(data, caplog):
+    caplog.set_level("DEBUG", logger="quac")
+    log_findings(data.find())
+    assert "remedy" not in caplog.text
+    data.strays["train"] = ["notes.txt"]
+    log_findings(data.find())
+    assert "WARNING" in caplog.text
+    assert "train/notes.txt" in caplog.text
+    data.change("test", 0, **UNREADABLE)
+    with pytest.raises(QuacError, match=r"the data has 1 error\(s\):\nerror: data/test: 1 file\(s\) cannot be used"):
+        log_findings(data.find())

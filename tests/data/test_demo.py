@@ -1,14 +1,13 @@
 from collections import Counter
 
 import numpy as np
-from helpers.builders import make_index, tiny_config
+from helpers.builders import make_index, restricted_config
 from PIL import Image
 
-from quac.config.stages import as_dict, read_settings, stage_settings
 from quac.data.checks import check_splits
 from quac.data.demo import write_demo
 from quac.data.folders import tree_digest
-from quac.system.files import read_json, write_json
+from quac.system.files import read_json
 
 
 def test_the_demo_is_real_digits_split_by_the_seed(tmp_path):
@@ -21,10 +20,7 @@ def test_the_demo_is_real_digits_split_by_the_seed(tmp_path):
         "validation": {"3": 75, "5": 75, "8": 75},
         "test": {"3": 75, "5": 75, "8": 75},
     }
-    write_json(tmp_path / "key.json", {"settings": stage_settings(tiny_config(), "checks")})
-    settings = read_settings(tmp_path / "key.json")
-    settings.severity = as_dict(settings.severity)
-    assert check_splits(indexes, settings) == []
+    assert check_splits(indexes, restricted_config("checks")) == []
     assert read_json(tmp_path / "digest.json") == {split: tree_digest(folder) for split, folder in folders.items()}
     pixels = np.asarray(Image.open(folders["train"] / indexes["train"]["path"][0]))
     assert pixels.shape == (28, 28)

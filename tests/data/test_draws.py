@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quac.data.draws import ImageDraws
+from quac.data.draws import ClassSampler
 from quac.system.errors import QuacError
 
 
 class Labels:
-    """What ImageDraws takes of a store."""
+    """What ClassSampler needs of a store."""
 
     def __init__(self, labels, weights=None, classes="abc"):
         self.labels, self.classes = np.array(labels), list(classes)
@@ -26,7 +26,7 @@ def shares(values, number):
 
 
 def draw(store, sampling, size=20_000):
-    return ImageDraws(store, sampling)(np.random.default_rng(0), size)
+    return ClassSampler(store, sampling)(np.random.default_rng(0), size)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def draw(store, sampling, size=20_000):
         ({"a": 1, "b": 3, "c": 0}, [0.25, 0.75, 0]),
     ],
 )
-def test_classes_are_drawn_as_asked(sampling, expected):
+def test_classes_are_drawn_by_the_sampling(sampling, expected):
     _, _, labels = draw(STORE, sampling)
     assert np.abs(shares(labels, 3) - expected).max() < 0.015
 
 
-def test_images_are_drawn_by_their_weights_the_second_among_the_others():
+def test_images_are_drawn_by_their_weights_and_the_second_among_the_others():
     store = Labels([0] * 4, [4, 4, 1, 1], "a")
     one, other, _ = draw(store, "balanced")
     assert np.abs(shares(one, 4) - [0.4, 0.4, 0.1, 0.1]).max() < 0.015
@@ -58,7 +58,7 @@ def test_images_are_drawn_by_their_weights_the_second_among_the_others():
 def test_a_draw_is_two_different_images_of_the_class(counts, seed, weights):
     labels = np.repeat(np.arange(len(counts)), counts)[np.random.default_rng(seed).permutation(sum(counts))]
     store = Labels(labels, weights[: len(labels)], "abcd"[: len(counts)])
-    one, other, drawn = ImageDraws(store, "natural")(np.random.default_rng(seed), 200)
+    one, other, drawn = ClassSampler(store, "natural")(np.random.default_rng(seed), 200)
     assert (one != other).all()
     assert (labels[one] == drawn).all()
     assert (labels[other] == drawn).all()
@@ -68,9 +68,9 @@ def test_a_class_without_a_weight_is_named():
     with pytest.raises(
         QuacError, match=r"data\.sampling: does not fit the data in c; give a weight to each of a, b, c"
     ):
-        ImageDraws(STORE, {"a": 1, "b": 1})
+        ClassSampler(STORE, {"a": 1, "b": 1})
 
 
 def test_a_class_without_images_is_named():
     with pytest.raises(QuacError, match="b: no images to train with"):
-        ImageDraws(Labels([0, 0, 2, 2]), "balanced")
+        ClassSampler(Labels([0, 0, 2, 2]), "balanced")

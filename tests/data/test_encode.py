@@ -10,15 +10,14 @@ from helpers.image_files import kinds, noise
 from PIL import Image
 
 from quac.data.decode import ImageError, decode
-from quac.data.encode import encode
-from quac.data.images import read_image, to_depth
+from quac.data.images import encode, read_image, to_depth
 
 
 def deep(pixels):
     return to_depth(pixels, np.uint16)
 
 
-def test_every_kind_goes_back_into_its_format_at_its_depth(tmp_path):
+def test_every_kind_of_file_is_written_in_its_format_and_depth(tmp_path):
     (tmp_path / "in").mkdir()
     for path in kinds(tmp_path / "in"):
         pixels, decoded = read_image(path, reading())
@@ -33,7 +32,7 @@ def test_every_kind_goes_back_into_its_format_at_its_depth(tmp_path):
         assert not list(out.parent.glob(".*"))
 
 
-def test_a_grey_result_of_a_colour_file_and_the_reverse(tmp_path):
+def test_a_grey_result_of_a_colour_file_and_vice_versa(tmp_path):
     for ending in ("png", "tif", "jpg", "webp", "bmp"):
         for channels in (1, 3):
             pixels = np.full((4, 6, channels), 51 * 257, np.uint16)
@@ -56,7 +55,7 @@ def test_values_of_a_given_range_come_back(tmp_path, dtype):
     assert np.abs(again.astype(float) - values).max() <= (0 if np.dtype(dtype).kind in "iu" else 0.04)
 
 
-def test_what_a_format_cannot_hold_is_said(tmp_path):
+def test_values_that_a_format_cannot_hold_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "x.tif", noise(0, 4, 5, dtype=np.uint16))
     pixels, decoded = read_image(tmp_path / "x.tif", reading())
     for name in ("x.jpg", "x.bmp", "x.webp"):

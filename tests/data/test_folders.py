@@ -39,7 +39,7 @@ def test_linked_folders_are_followed_and_loops_end(tmp_path):
     assert below(tmp_path / "data") == ["a/1.png", "a/more/2.png", "b/2.png"]
 
 
-def test_a_closed_folder_is_named(tmp_path, monkeypatch):
+def test_a_folder_without_permission_is_named(tmp_path, monkeypatch):
     touch(tmp_path / "a" / "1.png")
 
     def closed(top, onerror, **_):
@@ -50,15 +50,15 @@ def test_a_closed_folder_is_named(tmp_path, monkeypatch):
         below(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "said"), [("nowhere", "does not exist"), ("file", "is not a folder")])
-def test_a_wrong_source_is_named(tmp_path, name, said):
+@pytest.mark.parametrize(("name", "message"), [("nowhere", "does not exist"), ("file", "is not a folder")])
+def test_a_wrong_source_is_named(tmp_path, name, message):
     touch(tmp_path / "file")
-    with pytest.raises(QuacError, match=f"{name}: {said}"):
+    with pytest.raises(QuacError, match=f"{name}: {message}"):
         class_folders(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", [b"\xff.png", b"a/\xff.png", b"a/\xff/1.png", b"\xff/1.png"])
-def test_a_name_that_is_no_text_is_named(tmp_path, name):
+def test_a_name_that_is_not_valid_text_is_named(tmp_path, name):
     path = os.path.join(os.fsencode(tmp_path), name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w"):
@@ -84,11 +84,11 @@ def test_the_digest_changes_with_content_names_and_empty_classes_but_not_with_ti
 def test_the_cache_reads_a_file_again_only_when_it_changed(tmp_path, monkeypatch):
     touch(tmp_path / "file", "old")
     read = []
-    monkeypatch.setattr("quac.data.folders.digest_of_file", lambda path: read.append(path) or str(len(read)))
+    monkeypatch.setattr("quac.data.folders.file_sha256", lambda path: read.append(path) or str(len(read)))
 
     def digest():
-        with DigestCache(tmp_path / "cache.json") as digest_of:
-            return digest_of(tmp_path / "file")
+        with DigestCache(tmp_path / "cache.json") as file_digest:
+            return file_digest(tmp_path / "file")
 
     assert (digest(), digest()) == ("1", "1")
     time.sleep(0.01)

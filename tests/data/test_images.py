@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import tifffile
@@ -32,12 +30,12 @@ def test_every_kind_of_file_is_read_to_the_last_bit(tmp_path_factory, seed, size
         np.testing.assert_array_equal(pixels, expected, path.name)
 
 
-def test_what_cannot_be_used_is_told_apart(tmp_path):
+def test_unusable_files_are_refused_with_their_reason(tmp_path):
     for path, words in broken(tmp_path).items():
         assert words in reason(path), path.name
 
 
-def test_the_mode_and_depth_are_the_files(tmp_path):
+def test_mode_and_depth_are_those_of_the_file(tmp_path):
     modes = {path.name: (decode(path).mode, decode(path).bits) for path in kinds(tmp_path)}
     assert modes["bits.png"] == ("1", 1)
     assert modes["palette.png"] == ("P", 8)
@@ -59,12 +57,12 @@ def test_a_range_of_the_data_set_scales_every_image_alike(tmp_path):
     assert read(tmp_path / "a.png", range=(0, 102)).ravel().tolist() == [0, 32768, 65535]
 
 
-def test_values_that_are_no_numbers_are_the_lowest(tmp_path):
+def test_nan_becomes_the_lowest_value(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.array([[np.nan, np.inf, -np.inf, 0.5]], np.float32))
     assert read(tmp_path / "a.tif", range=(0, 1)).ravel().tolist() == [0, 65535, 0, 32768]
 
 
-def test_the_page_that_is_asked_for_is_read(tmp_path):
+def test_the_configured_page_is_read(tmp_path):
     frames = [Image.fromarray(noise(seed, 4, 4)) for seed in (1, 2, 3)]
     frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
     frames[0].save(tmp_path / "b.tif")
@@ -76,7 +74,7 @@ def test_the_page_that_is_asked_for_is_read(tmp_path):
     assert "has 3 pages, but data.page is 3 (from 0)" in reason(tmp_path / "a.tif", page=3)
 
 
-def test_the_background_is_behind_what_is_transparent(tmp_path):
+def test_transparent_pixels_show_the_background(tmp_path):
     Image.new("RGBA", (2, 2), (10, 20, 30, 0)).save(tmp_path / "a.png")
     Image.new("LA", (2, 2), (10, 0)).save(tmp_path / "b.png")
     assert read(tmp_path / "a.png", background=(1, 2, 3))[0, 0].tolist() == [1, 2, 3]
@@ -104,7 +102,7 @@ def test_the_exif_orientation_is_applied(tmp_path, orientation):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("compression", [None, "tiff_lzw"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_turned_tiff_is_read_upright(tmp_path, orientation, compression, dtype):
+def test_a_rotated_tiff_is_read_upright(tmp_path, orientation, compression, dtype):
     values, exif = noise(0, 40, 60, dtype=dtype), Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(values).save(tmp_path / "a.tif", exif=exif, compression=compression)
@@ -114,7 +112,7 @@ def test_a_turned_tiff_is_read_upright(tmp_path, orientation, compression, dtype
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_samples_of_a_tiff_are_opacity_only_where_it_says_so(tmp_path, dtype):
+def test_samples_of_a_tiff_are_opacity_only_if_it_declares_them(tmp_path, dtype):
     four, path = noise(0, 6, 5, 4, dtype=dtype), tmp_path / "a.tif"
     tifffile.imwrite(path, four, photometric="rgb", extrasamples=["unassalpha"])
     assert (read(path) == on((255,) * 3, four, np.iinfo(dtype).max)).all()
@@ -123,7 +121,7 @@ def test_samples_of_a_tiff_are_opacity_only_where_it_says_so(tmp_path, dtype):
     for planes in ("contig", "separate"):
         pair = four[:, :, :2] if planes == "contig" else four[:, :, :2].transpose(2, 0, 1)
         tifffile.imwrite(path, np.ascontiguousarray(pair), photometric="minisblack", planarconfig=planes)
-        assert "a channel to a file" in reason(path)
+        assert "each channel as a file" in reason(path)
 
 
 def test_white_is_zero_at_either_depth_and_inks_of_16_bits_are_refused(tmp_path):
@@ -143,7 +141,7 @@ def test_signed_and_very_large_values_keep_their_order(tmp_path):
     assert read(tmp_path / "a.tif", range=(0, 4e9)).ravel().tolist() == [0, 32768, 65535]
 
 
-def test_grey_is_the_luma_that_pillow_knows():
+def test_grey_is_the_luma_of_pillow():
     colour = noise(0, 50, 50, 3)
     assert (to_channels(colour, 1)[:, :, 0] == np.asarray(Image.fromarray(colour).convert("L"))).all()
     assert (to_channels(colour[:, :, :1], 3) == colour[:, :, :1]).all()
@@ -160,7 +158,7 @@ def test_shrinking_is_antialiased_at_either_depth():
     assert abs(deep.astype(int) - small.astype(int) * 257).max() <= 257
 
 
-def test_resizing_at_16_bits_is_as_fine_as_that():
+def test_resizing_at_16_bits_keeps_the_depth():
     ramp = np.linspace(0, 65535, 64).astype(np.uint16)[None, :, None].repeat(64, 0)
     assert len(np.unique(resize(ramp, 128, 128))) > 100
 
@@ -174,19 +172,18 @@ def test_depths_are_the_same_intensities():
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 def test_png_keeps_every_pixel(tmp_path, channels, depth):
-    pixels = noise(0, channels, 8, 6)
+    pixels = noise(0, 8, 6, channels)
     pixels = pixels if depth == np.uint8 else pixels * np.uint16(199)
     write_png(tmp_path / "a.png", pixels)
-    found = read(tmp_path / "a.png").transpose(2, 0, 1)
+    found = read(tmp_path / "a.png")
     assert found.dtype == depth
     assert (found == pixels).all()
 
 
-def test_an_image_for_view_has_its_sides_in_pillows_order():
-    assert to_image(noise(0, 3, 8, 6)).size == (6, 8)
+def test_a_pillow_image_has_width_and_height_in_its_order():
+    assert to_image(noise(0, 8, 6, 3)).size == (6, 8)
 
 
-def test_reading_needs_only_what_it_is_told(tmp_path):
-    write_png(tmp_path / "a.png", noise(0, 1, 2, 2))
-    options = SimpleNamespace(range=None, background=[0, 0, 0], page=None, max_pixels=None)
-    assert read_image(tmp_path / "a.png", options)[1].bits == 8
+def test_a_decoded_image_keeps_the_depth_of_its_file(tmp_path):
+    write_png(tmp_path / "a.png", noise(0, 2, 2, 1))
+    assert read_image(tmp_path / "a.png", reading(background=[0, 0, 0]))[1].bits == 8

@@ -1,11 +1,11 @@
 import hashlib
 
 import numpy as np
-from helpers.builders import make_index, reading, write_images
+from helpers.builders import make_index, reading, restricted_config, write_images
 from helpers.image_files import broken, deep_png, kinds, noise
 from PIL import Image
 
-from quac.data.index import COLUMNS, build_index, content_digest
+from quac.data.index import COLUMNS, build_index, content_digest, index_split
 from quac.data.sources import list_source
 from quac.system.tables import read_table
 
@@ -41,13 +41,13 @@ def test_intensities_are_those_of_the_file(tmp_path):
     assert (round(second.low, 6), round(second.high, 6), second.bits) == (0.2, 0.4, 16)
 
 
-def test_the_order_of_classes_is_the_configs(tmp_path):
+def test_the_order_of_classes_is_that_of_the_config(tmp_path):
     write_images(tmp_path, {"a": 1, "b": 1, "c": 1})
     index, facts = build_index(list_source(str(tmp_path), "train", classes=["c", "a"]), reading())
     assert index["class"].tolist() == facts["classes"] == ["c", "a"]
 
 
-def test_pixels_tell_a_copy_in_another_format(tmp_path):
+def test_pixels_are_equal_for_a_copy_in_another_format(tmp_path):
     write_images(tmp_path / "images", {"a": 2})
     image = Image.open(tmp_path / "images/a/a-00.png")
     image.save(tmp_path / "images/a/copy.bmp")
@@ -56,7 +56,7 @@ def test_pixels_tell_a_copy_in_another_format(tmp_path):
     assert pixels["a/copy.bmp"] == pixels["a/opaque.png"] == pixels["a/a-00.png"] != pixels["a/a-01.png"]
 
 
-def test_files_that_cannot_be_used_have_their_reason_beside_the_others(tmp_path):
+def test_unusable_files_are_listed_with_their_reason(tmp_path):
     for name in ("good", "bad"):
         (tmp_path / "images" / name).mkdir(parents=True)
     good, bad = kinds(tmp_path / "images/good"), broken(tmp_path / "images/bad")
@@ -91,3 +91,29 @@ def test_an_index_keeps_its_facts_on_disk_even_when_it_is_empty(tmp_path):
     assert again.attrs["classes"] == ["a"]
     assert again.columns.tolist() == COLUMNS
     assert len(again) == 0
+
+
+def test_each_file_is_read_once(tmp_path, monkeypatch):
+    kinds(tmp_path)
+    count = len(list(tmp_path.iterdir()))
+    (tmp_path / "a").mkdir()
+    for path in [*tmp_path.iterdir()]:
+        if path.is_file():
+            path.rename(tmp_path / "a" / path.name)
+    opened = []
+
+    def counted(path, *args, **options):
+        opened.append(str(path))
+        return open(path, *args, **options)
+
+    monkeypatch.setattr("quac.data.decode.open", counted, raising=False)
+    index, _ = build_index(list_source(str(tmp_path), "train"), reading())
+    assert len(opened) == len(set(opened)) == len(index) == count
+
+
+def test_a_split_is_indexed_by_the_settings_of_its_key(tmp_path):
+    write_images(tmp_path / "images", {"a": 1, "b": 1, "c": 1})
+    sections = {"data": {"classes": ["c", "a"]}, "validation_data": {"source": str(tmp_path / "images")}}
+    index, facts = index_split(restricted_config("index", "validation", **sections), "validation")
+    assert index["class"].tolist() == facts["classes"] == ["c", "a"]
+    assert facts["base"] == str(tmp_path / "images")

@@ -9,10 +9,10 @@ def data():
 
 
 def test_identical_images_are_found_across_splits_and_classes_but_may_repeat_within(data):
-    look = {key: data.rows["train"][3][key] for key in ("pixels", "phash")}
-    data.change("train", 4, **look)
+    same = {key: data.rows["train"][3][key] for key in ("pixels", "phash")}
+    data.change("train", 4, **same)
     assert data.find() == []
-    data.change("test", 1, **look)
+    data.change("test", 1, **same)
     finding = data.find_one("identical-across-splits")
     assert finding["files"] == ["train/along/00.png = train/along/01.png = test/along/00.png"]
     assert finding["pairs"] == [
@@ -21,7 +21,7 @@ def test_identical_images_are_found_across_splits_and_classes_but_may_repeat_wit
     ]
     assert "1 image(s) occur in more than one split" in finding["message"]
     assert "(test and train: 1 image(s))" in finding["message"]
-    data.change("train", 0, **look)
+    data.change("train", 0, **same)
     split, name = data.find()
     assert (split["code"], name["code"]) == ("identical-across-splits", "identical-across-classes")
     assert name["pairs"] == [
@@ -48,7 +48,7 @@ def test_near_duplicates_across_splits(data):
         ["train/across/01.png", "validation/across/01.png"],
     ]
     assert finding["files"][0] == "train/across/00.png ~ validation/across/01.png (2 bits)"
-    assert "3 images, in 1 group(s), look nearly like one of another split: at most 4 of 64" in finding["message"]
+    assert "3 images, in 1 group(s), are nearly equal to one of another split: at most 4 of 64" in finding["message"]
     assert "(train and validation: 2 pair(s))" in finding["message"]
     assert data.find(near_duplicate_distance=1) == []
 
@@ -60,19 +60,19 @@ def test_near_duplicates_across_splits(data):
         UNREADABLE,
     ],
 )
-def test_what_is_no_near_duplicate(data, changes):
+def test_blank_and_unreadable_images_are_not_near_duplicates(data, changes):
     data.change("test", 0, **{"phash": data.rows["train"][0]["phash"], **changes})
     assert "near-duplicate-across-splits" not in codes(data.find())
 
 
-def test_hashes_that_are_near_by_chance_are_told_by_the_thumbnails(data):
+def test_thumbnails_exclude_hashes_that_are_near_by_chance(data):
     data.change("validation", 1, phash=data.rows["train"][0]["phash"])
     assert "near-duplicate-across-splits" in codes(data.find())
     data.change("validation", 1, thumbnail=bytes(range(255, -1, -1)))
     assert "near-duplicate-across-splits" not in codes(data.find())
 
 
-def test_images_alike_within_a_split_are_no_near_duplicates(data):
+def test_similar_images_within_a_split_are_not_reported(data):
     data.change("train", 1, phash=near(data.rows["train"][0]["phash"], 1))
     assert data.find() == []
 

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from helpers.builders import reading, storing
+from helpers.builders import reading, restricted_config, storing
 from helpers.image_files import deep_png
 from PIL import Image
 
 from quac.data.decode import ImageError
-from quac.data.masks import Masks, read_mask, soften
+from quac.data.masks import Masks, masks_of_stage, read_mask, soften
 from quac.system.errors import QuacError
 
 INSIDE = np.zeros((6, 8), bool)
@@ -46,7 +46,7 @@ def test_the_highest_value_of_any_depth_is_inside(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         (np.full((6, 6), 255, np.uint8), "has 6 x 6 pixels, but the image 8 x 6; give it the image's shape"),
         (np.full((8, 6), 255, np.uint8), "has 6 x 8 pixels, but the image 8 x 6"),
@@ -58,9 +58,9 @@ def test_the_highest_value_of_any_depth_is_inside(tmp_path):
         (INSIDE.astype(np.uint32), "has values of 32 bits"),
     ],
 )
-def test_what_is_no_mask_of_the_image_is_said(tmp_path, values, said):
+def test_unusable_masks_are_refused_with_their_reason(tmp_path, values, message):
     tifffile.imwrite(tmp_path / "m.tif", values)
-    with pytest.raises(ImageError, match=said):
+    with pytest.raises(ImageError, match=message):
         read_mask(tmp_path / "m.tif", 8, 6, reading())
 
 
@@ -94,12 +94,12 @@ def masks_of(folder, files, size=(8, 6), edge=0, **options):
     """Masks of images of one size: `files` are their masks, "" for none."""
     index = pd.DataFrame({"mask": files, "width": size[0], "height": size[1]})
     index.attrs = {"base": str(folder)}
-    settings = storing(**options)
-    settings.edge = edge
-    return Masks(index, settings)
+    config = storing(**options)
+    conversion = config.conversion.model_copy(update={"mask_edge": edge})
+    return Masks(index, config.model_copy(update={"conversion": conversion}), "train")
 
 
-def test_masks_go_the_way_of_the_images(tmp_path):
+def test_masks_are_scaled_and_cropped_as_the_images(tmp_path):
     half = np.zeros((64, 96), np.uint8)
     half[:, :48] = 255
     written(tmp_path, "m.png", half)
@@ -125,7 +125,7 @@ def test_masks_go_the_way_of_the_images(tmp_path):
     assert soft[[0]][0, 0, 0, 44:50] == pytest.approx([1, 0.75, 0.5, 0.25, 0, 0], abs=1e-4)
 
 
-def test_all_masks_that_cannot_be_used_are_named(tmp_path):
+def test_all_unusable_masks_are_named(tmp_path):
     written(tmp_path, "good.png", INSIDE)
     written(tmp_path, "square.png", np.zeros((9, 9), np.uint8))
     (tmp_path / "torn.png").write_bytes(b"x")
@@ -134,10 +134,22 @@ def test_all_masks_that_cannot_be_used_are_named(tmp_path):
         masks.read(range(5))
     lines = str(error.value).splitlines()
     assert lines[0] == "3 mask(s) cannot be used:"
-    for line, (name, said) in zip(
+    for line, (name, reason) in zip(
         lines[1:],
         {"torn": "is not an image", "square": "has 9 x 9 pixels", "nowhere": "does not exist"}.items(),
         strict=True,
     ):
-        assert f"{tmp_path}/{name}.png: {said}" in line
-    masks.read([0, 2])  # only those that are asked for
+        assert f"{tmp_path}/{name}.png: {reason}" in line
+    masks.read([0, 2])  # only the requested ones
+
+
+def test_a_stage_has_masks_if_its_settings_ask_for_them(tmp_path):
+    written(tmp_path, "m.png", INSIDE)
+    index = pd.DataFrame({"mask": ["m.png"], "width": 8, "height": 6})
+    index.attrs = {"base": str(tmp_path)}
+    for job in (("score", None), ("convert", "test"), ("style_grids", "validation")):
+        split = job[1] or "validation"
+        assert masks_of_stage(index, restricted_config(*job), split) is None
+        masks = masks_of_stage(index, restricted_config(*job, conversion={"mask": "paste", "mask_edge": 2}), split)
+        masks.read([0])
+        assert (masks[[0]].shape, masks.edge) == ((1, 1, 32, 32), 2)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from quac.data.near import groups, near_pairs
+from quac.data.near import components, near_pairs
 
 
 def all_pairs(hashes, distance):
@@ -49,17 +49,17 @@ def test_thousands_of_hashes():
 def test_too_few_for_a_pair(n):
     first, second = near_pairs(np.zeros(n, np.uint64), 4)
     assert len(first) == len(second) == 0
-    assert groups(n, first, second).tolist() == [0] * n
+    assert components(n, first, second).tolist() == [0] * n
 
 
-def test_equal_hashes_are_paired_with_the_first_only():
+def test_equal_hashes_are_paired_only_with_the_first():
     first, second = near_pairs(np.full(1000, 7, np.uint64), 4)
     assert first.tolist() == [0] * 999
     assert second.tolist() == list(range(1, 1000))
 
 
-def test_groups_are_connected_over_others():
-    assert len(set(groups(5, np.array([0, 1]), np.array([1, 3])).tolist())) == 3
+def test_components_are_connected_through_other_rows():
+    assert len(set(components(5, np.array([0, 1]), np.array([1, 3])).tolist())) == 3
     chain = np.array([0, 0b111, 2**64 - 1, 0b111111], np.uint64)
-    number = groups(4, *near_pairs(chain, 3))
+    number = components(4, *near_pairs(chain, 3))
     assert number[0] == number[1] == number[3] != number[2]

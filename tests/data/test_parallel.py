@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quac.data.parallel import ordered
+from quac.data.parallel import map_processes
 from quac.system.errors import QuacError
 
 
@@ -23,32 +23,33 @@ def kill_itself(number):
 
 
 def test_results_come_in_order_from_several_processes():
-    results = list(ordered(square, range(30), 3, chunk=2))
+    results = list(map_processes(square, range(30), 3, chunk=2))
     assert [value for value, _ in results] == [number**2 for number in range(30)]
     assert os.getpid() not in {process for _, process in results}
-    assert {process for _, process in ordered(square, range(30), 1)} == {os.getpid()}
+    for workers in (0, 1):
+        assert {process for _, process in map_processes(square, range(30), workers)} == {os.getpid()}
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_is_raised_here(workers):
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_an_error_in_a_worker_is_raised_in_the_parent(workers):
     with pytest.raises(QuacError, match="31: is odd"):
-        list(ordered(square, range(40), workers))
+        list(map_processes(square, range(40), workers))
 
 
-def test_a_process_that_is_killed_is_told_of():
+def test_a_killed_worker_is_reported():
     with pytest.raises(QuacError, match=r"was killed, .* lower data\.num_workers"):
-        list(ordered(kill_itself, range(4), 2))
+        list(map_processes(kill_itself, range(4), 2))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
 def test_workers_die_with_their_parent(tmp_path):
     program = (
         "import os, pathlib, sys, time\n"
-        "from quac.data.parallel import ordered\n"
+        "from quac.data.parallel import map_processes\n"
         "def work(number):\n"
         "    pathlib.Path(sys.argv[1], str(os.getpid())).touch()\n"
         "    time.sleep(60)\n"
-        "list(ordered(work, range(4), 2))\n"
+        "list(map_processes(work, range(4), 2))\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", program, tmp_path])
     end = time.monotonic() + 60

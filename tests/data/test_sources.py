@@ -6,8 +6,12 @@ import sys
 import pytest
 import yaml
 
-from quac.data.sources import list_source, source_digest
+from quac.data.sources import list_source, listing_digest
 from quac.system.errors import QuacError
+
+
+def source_digest(source, split, cache=None, **options):
+    return listing_digest(list_source(source, split, **options), cache)
 
 
 def touch(path, text="x"):
@@ -40,8 +44,8 @@ def refusal(source, split="train", **options):
     return str(error.value)
 
 
-def test_nothing_heavy_is_imported():
-    code = "import sys, quac.data.sources; sys.exit(bool({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
+def test_no_heavy_package_is_imported():
+    code = "import sys, quac.data.named_files; sys.exit(bool({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -53,7 +57,7 @@ def test_a_folder_of_classes(tmp_path):
         for path in ("a/3.jpeg", "b/1.PNG", "b/deep/er/2.Tiff")
     ]
     assert (found.base, found.classes) == (str(tmp_path), ["a", "b"])
-    assert (found.strays, found.files) == (["a/notes.txt", "top.png"], [])
+    assert found.strays == ["a/notes.txt", "top.png"]
 
 
 def test_classes_are_chosen_and_ordered(tmp_path):
@@ -96,7 +100,7 @@ def test_the_letter_case_of_an_inner_split_does_not_matter(tmp_path):
     assert paths(list_source(tmp_path, "test", "class_first")) == ["a/Test/2.png", "b/TEST/4.png"]
 
 
-def test_a_split_that_no_class_folder_holds_is_named(tmp_path):
+def test_a_split_without_folders_is_named(tmp_path):
     touch_all(tmp_path, "a/1.png b/val/2.png")
     assert "no class folder holds a folder test for the test split" in refusal(tmp_path, "test", layout="class_first")
 
@@ -119,12 +123,12 @@ def test_a_manifest(tmp_path, name):
         {"path": "x/2.png", "class": "b", "group": "p1", "mask": "m/2.png", "weight": 1.0, "manifest.site": "Köln"},
     ]
     assert (found.base, found.classes) == (str(tmp_path), ["a", "b", "c"])
-    assert (found.strays, found.files) == ([], ["m/2.png"])
+    assert found.strays == []
     assert paths(list_source(source, "validation", classes=["c", "a"])) == ["4.png", "5.png"]
     assert paths(list_source(source, "test", classes=["b"])) == []
 
 
-def test_a_manifest_without_splits_is_all_of_one(tmp_path):
+def test_a_manifest_without_splits_belongs_to_any_split(tmp_path):
     source = write_manifest(tmp_path / "m.csv", [{"class": "a", "path": "1.png"}, {"class": "b", "path": "2.png"}])
     assert paths(list_source(source, "test")) == ["1.png", "2.png"]
 
@@ -140,12 +144,12 @@ def test_a_folder_may_be_named_like_a_manifest(tmp_path):
     assert paths(list_source(tmp_path / "data.csv", "train")) == ["a/1.png"]
 
 
-def test_a_spreadsheets_csv_is_read(tmp_path):
+def test_a_csv_of_a_spreadsheet_is_read(tmp_path):
     (tmp_path / "m.csv").write_bytes('path,class\r\n\r\n"a,""b""\nc.png",ä\r\n'.encode("utf-8-sig"))
     assert [(i["path"], i["class"]) for i in list_source(tmp_path / "m.csv", "train").images] == [('a,"b"\nc.png', "ä")]
 
 
-def test_the_types_of_yaml_and_json_become_text(tmp_path):
+def test_values_of_yaml_and_json_become_text(tmp_path):
     (tmp_path / "m.yaml").write_text(
         "- {path: 1.png, class: 3, group: null, age: 1.5, 7: [x]}\n- {path: b.png, class: 3}\n"
     )
@@ -158,7 +162,7 @@ def test_the_types_of_yaml_and_json_become_text(tmp_path):
     ("written", "path"),
     [("./a//b/././c.png", "a/b/c.png"), ("//a/.b.png", "/a/.b.png"), (".//./../a/../.c.png", "../a/../.c.png")],
 )
-def test_a_path_loses_steps_that_lead_nowhere(tmp_path, written, path):
+def test_empty_steps_are_removed_from_a_path(tmp_path, written, path):
     assert paths(list_source(write_manifest(tmp_path / "m.csv", [{"path": written, "class": "a"}]), "train")) == [path]
 
 
@@ -167,7 +171,7 @@ def test_one_image_may_be_in_two_splits(tmp_path):
     assert paths(list_source(write_manifest(tmp_path / "m.csv", rows), "test")) == ["1.png"]
 
 
-def test_every_fault_of_a_csv_is_told_with_its_line(tmp_path):
+def test_every_fault_of_a_csv_is_listed_with_its_line(tmp_path):
     (tmp_path / "m.csv").write_text(
         'path,class,split\n1.png,"a\nb",train\n,a,train\n2.png, ,train\n3.txt,a,train\n\n./1.png,a,train\n'
         f"4.png,a,dev\n5.png,a\n{tmp_path}/1.png,a,train\n\0.png,a,train\n1.png,a,test\n"
@@ -177,36 +181,36 @@ def test_every_fault_of_a_csv_is_told_with_its_line(tmp_path):
     assert [fault.strip().split(";")[0].replace(str(tmp_path), "") for fault in faults] == [
         "line 4: has no path",
         "line 5: has no class",
-        "line 6: path 3.txt does not end as an image's (.bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp)",
+        "line 6: path 3.txt has no ending of an image (.bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp)",
         "line 8: path 1.png is in line 2 already for the train split",
         "line 9: split is 'dev'",
         "line 10: has 2 values, not 3",
         "line 11: path /1.png is in line 2 already for the train split",
-        "line 12: path '\\x00.png' holds a NUL character, which no file name can",
+        "line 12: path '\\x00.png' holds a NUL character, which file names cannot",
     ]
     assert all(";" in fault for fault in faults)
 
 
 @pytest.mark.parametrize("name", ["m.json", "m.yml"])
-def test_every_fault_of_a_list_is_told_with_its_entry(tmp_path, name):
+def test_every_fault_of_a_list_is_listed_with_its_entry(tmp_path, name):
     entries = [{"path": "1.png"}, {"path": "2.png", "class": False}, "3.png", {"class": "a"}, {"path": 4, "class": "a"}]
     (tmp_path / name).write_text(json.dumps(entries))
     assert [fault.strip().split(";")[0] for fault in refusal(tmp_path / name).splitlines()[1:]] == [
         "entry 1: has no class",
-        "entry 2: class is False, which is no text",
-        "entry 3: is no mapping",
+        "entry 2: class is False, which is not text",
+        "entry 3: is not a mapping",
         "entry 4: has no path",
-        "entry 5: path 4 does not end as an image's (.bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp)",
+        "entry 5: path 4 has no ending of an image (.bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp)",
     ]
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "expected"),
     [
-        ("m.csv", b"", "holds no rows"),
-        ("m.csv", b"path,class\n", "holds no rows"),
-        ("m.yaml", b"", "holds no rows"),
-        ("m.json", b"[]", "holds no rows"),
+        ("m.csv", b"", "has no rows"),
+        ("m.csv", b"path,class\n", "has no rows"),
+        ("m.yaml", b"", "has no rows"),
+        ("m.json", b"[]", "has no rows"),
         ("m.json", b"{}", "is not a list of mappings"),
         ("m.yaml", b"a: 1", "is not a list of mappings"),
         ("m.json", b"[{]", "cannot be read"),
@@ -217,22 +221,22 @@ def test_every_fault_of_a_list_is_told_with_its_entry(tmp_path, name):
         ("m.json", rb'[{"path": "\ud800.png", "class": "a"}]', "entry 1: holds half a surrogate pair"),
         ("m.csv", "path,class\nä.png,a\n".encode("latin-1"), "is not UTF-8 text (byte 11); save it as UTF-8"),
         ("m.csv", "path,class\n".encode("utf-16"), "is not UTF-8 text"),
-        ("m.csv", b"path;class\n1.png;a\n", "line 1: names no column path and no column class, but ['path;class']"),
-        ("m.csv", b"path,class,path\n1.png,a,b\n", "line 1: names a column twice (path)"),
+        ("m.csv", b"path;class\n1.png;a\n", "line 1: has no column path and no column class, but ['path;class']"),
+        ("m.csv", b"path,class,path\n1.png,a,b\n", "line 1: has a column twice (path)"),
         ("m.csv", b'path,class\n1.png,a\n"2.png,a\n', "line 3: cannot be read as CSV"),
         ("m.csv", b"path,class,split\n1.png,a,test\n", "has no rows of the train split"),
     ],
 )
-def test_a_manifest_that_is_none_is_named(tmp_path, name, content, said):
+def test_a_malformed_manifest_is_named(tmp_path, name, content, expected):
     (tmp_path / name).write_bytes(content)
     message = refusal(tmp_path / name)
-    assert said in message
+    assert expected in message
     assert str(tmp_path / name) in message
     assert ";" in message
 
 
 def test_a_manifest_that_is_missing_is_named(tmp_path):
-    assert "m.csv: does not exist; correct the path" in refusal(tmp_path / "m.csv")
+    assert "m.csv: file not found. Check the path." in refusal(tmp_path / "m.csv")
 
 
 def test_several_folders_per_class(tmp_path):
@@ -266,7 +270,7 @@ def test_folders_with_one_parent_or_none_are_relative_to_it(tmp_path, monkeypatc
     assert (mixed.base, paths(mixed)) == (str(tmp_path), ["work/in/1.png", "out/1.png"])
 
 
-def test_every_fault_of_folders_is_told(tmp_path):
+def test_every_fault_of_folders_is_listed(tmp_path):
     touch_all(tmp_path, "one/deep/1.png two/1.png file")
     (tmp_path / "link").symlink_to(tmp_path / "two")
     names = ["one", "two", "nowhere", "file", "link", "one/deep"]
@@ -275,20 +279,20 @@ def test_every_fault_of_folders_is_told(tmp_path):
         "  a: nowhere: does not exist; correct the path",
         "  a: file: is not a folder; correct the path",
         "  a: link: is named twice (as a: two); name it once",
-        "  a: one/deep: overlaps with a: one; name folders that lie side by side",
+        "  a: one/deep: overlaps with a: one; name separate folders",
         "  b: two: weight is 0, but must be a number above 0",
         "  b: two: is named twice (as a: two); name it once",
     ]
 
 
-def test_a_named_folder_without_images_is_told(tmp_path):
+def test_a_listed_folder_without_images_is_named(tmp_path):
     touch_all(tmp_path, "one/1.png two/n.txt")
     source = {"a": [{"path": str(tmp_path / "one")}, {"path": str(tmp_path / "two")}]}
     assert "two: holds no images; correct the path" in refusal(source)
     assert "no class names a folder" in refusal({"a": []})
 
 
-def test_the_digest_of_a_folder_changes_with_what_is_in_it_but_not_with_time_or_place(tmp_path):
+def test_the_digest_of_a_folder_depends_on_its_content_but_not_on_time_or_place(tmp_path):
     touch_all(tmp_path, "data/a/1.png data/b/1.png")
     data = tmp_path / "data"
     digests = [source_digest(data, "train")]
@@ -333,5 +337,5 @@ def test_the_digest_of_folders_changes_with_their_weights(tmp_path):
 def test_the_digest_reads_a_file_once(tmp_path, monkeypatch):
     touch_all(tmp_path, "a/1.png b/1.png")
     cold = source_digest(tmp_path, "train", cache=tmp_path / ".cache.json")
-    monkeypatch.setattr("quac.data.folders.digest_of_file", lambda path: pytest.fail(f"{path} is read again"))
+    monkeypatch.setattr("quac.data.folders.file_sha256", lambda path: pytest.fail(f"{path} is read again"))
     assert source_digest(tmp_path, "train", cache=tmp_path / ".cache.json") == cold

@@ -2,9 +2,17 @@ import random
 from collections import Counter, defaultdict
 
 import pytest
+from helpers.builders import restricted_config, write_images
 
 from quac.data.sources import list_source
-from quac.data.split import assign_splits, group_by, split_units, write_manifests
+from quac.data.split import (
+    assign_splits,
+    group_by,
+    refuse_existing_manifests,
+    split_units,
+    write_manifests,
+    write_splits,
+)
 from quac.system.errors import QuacError
 
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
@@ -60,7 +68,7 @@ def by_class(classes, splits):
 
 @pytest.mark.parametrize("seed", MANY)
 @pytest.mark.parametrize("make", [singletons, grouped, mixed])
-def test_units_stay_whole_and_every_class_is_in_every_split(make, seed):
+def test_units_are_not_divided_and_every_class_is_in_every_split(make, seed):
     rng = random_from(seed)
     (keys, classes, units), shares = make(rng), random_shares(rng)
     splits = assign_splits(keys, classes, units, shares, seed)
@@ -114,7 +122,7 @@ def test_large_units_do_not_take_all_of_a_class():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_grouped_shares_are_near_where_the_units_are_small(seed):
+def test_grouped_shares_are_close_if_the_units_are_small(seed):
     rng = random_from(seed)
     units = [unit for unit in range(100) for _ in range(rng.randint(1, 9))]
     counts = Counter(assign_splits(*case(["a"] * len(units), units), SHARES, seed))
@@ -151,7 +159,7 @@ def test_classes_whose_units_cannot_be_divided_are_named():
 
 
 @pytest.mark.parametrize("shares", [{"train": 0.7, "test": 0.2}, {"train": 1.2, "test": -0.2}, {"train": float("nan")}])
-def test_shares_that_are_none_are_named(shares):
+def test_invalid_shares_are_named(shares):
     with pytest.raises(QuacError, match="must be from 0 to 1 and sum to 1"):
         assign_splits(*case(["a"] * 9, list(range(9))), shares, 0)
 
@@ -194,7 +202,7 @@ def test_paths_without_a_group_are_named(pattern):
 
 
 def test_a_wrong_pattern_is_named():
-    with pytest.raises(QuacError, match=r"'\(p' is no regular expression \(.*\); correct it"):
+    with pytest.raises(QuacError, match=r"'\(p' is not a regular expression \(.*\); correct it"):
         group_by(["p"], "(p")
 
 
@@ -254,3 +262,21 @@ def test_hashes_that_are_near_by_chance_keep_nothing_together():
     hashes = ["0" * 16, "0" * 15 + "1"]
     assert split_units(["a", "b"], ["", ""], hashes, 4, [b"0123", b"0124"]) == ["a", "a"]
     assert split_units(["a", "b"], ["", ""], hashes, 4, [b"0123", b"3210"]) == ["a", "b"]
+
+
+def test_images_are_split_by_the_settings_of_the_key(tmp_path):
+    write_images(tmp_path / "images", {"a": 4, "b": 4, "c": 1})
+    none = {section: {"source": None} for section in ("data", "validation_data", "test_data")}
+    none["data"]["classes"] = ["a", "b"]
+    config = restricted_config("split", split={"source": str(tmp_path / "images"), "seed": 3}, **none)
+    refuse_existing_manifests(tmp_path)
+    write_splits(tmp_path, config.split, config.data, config.checks.near_duplicate_distance)
+    splits = {split: list_source(tmp_path / f"{split}.csv", split) for split in SHARES}
+    assert [len(listing.images) for listing in splits.values()] == [4, 2, 2]
+    assert all(listing.classes == ["a", "b"] for listing in splits.values())
+    with pytest.raises(QuacError, match=r"train\.csv: exists already; remove it"):
+        refuse_existing_manifests(tmp_path)
+    (tmp_path / "images/a/a-00.png").write_bytes(b"")
+    with pytest.raises(QuacError, match=r"1 file\(s\) cannot be used\n  a/a-00\.png: is empty"):
+        write_splits(tmp_path / "other", config.split, config.data, 4)
+    assert not (tmp_path / "other").exists()

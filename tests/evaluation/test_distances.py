@@ -44,7 +44,7 @@ def test_the_kernel_distance_is_the_plain_sum_over_pairs():
     assert kernel_distance(a, b) == pytest.approx(within[0] / 20 + within[1] / 12 - 2 * between)
 
 
-def test_of_one_image_there_is_no_distance():
+def test_one_image_has_no_distance():
     assert frechet_distance(np.zeros((1, 2)), np.zeros((5, 2))) is None
     assert kernel_distance(np.zeros((5, 2)), np.zeros((1, 2))) is None
 
@@ -66,7 +66,7 @@ def test_generated_images_are_compared_with_real_ones_of_the_target():
     assert abs(found.loc["b", "kernel"]) < found.loc["a", "kernel"] / 10
 
 
-def test_tries_of_one_query_count_no_more_than_they_tell():
+def test_the_kernel_distance_allows_for_dependent_tries():
     """Correlated samples of the same distribution are not farther from it."""
     rng, found = np.random.default_rng(0), []
     for _ in range(100):

@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.builders import tries_of
 from scipy.stats import binomtest
 
 from quac.evaluation.scores import matrix, require_complete, score, wilson_interval
 from quac.system.errors import QuacError
 
-#   source -> target: rows are queries, columns tries; what the judge calls each try
+#   source -> target: rows are queries, columns tries; the class that the judge gives to each try
 CASE = {
     ("a", "b"): ["bbb", "aca", "caa", "aaa"],  # one query always converts, the others never
     ("a", "c"): ["caa", "aca", "aac", "aaa"],  # three convert once
@@ -45,9 +46,7 @@ def table(case=CASE, shuffle=0):
         for n, tries in enumerate(queries)
         for i, called in enumerate(tries)
     ]
-    frame = pd.DataFrame(rows).sample(frac=1, random_state=shuffle).reset_index(drop=True)
-    frame.attrs = {"tries": 3, "max_per_class": None}
-    return frame
+    return pd.DataFrame(rows).sample(frac=1, random_state=shuffle).reset_index(drop=True)
 
 
 def index(counts=(("a", 4), ("b", 2), ("c", 1))):
@@ -71,7 +70,7 @@ def test_rates_by_hand(shuffle):
     assert averages["tries"] == 42
 
 
-def test_at_least_one_try_is_of_one_query():
+def test_the_conversion_rate_counts_queries_with_at_least_one_try():
     """One image of four always converts: 0.25. (Mixing tries of different images gives 0.75 or 1.)"""
     cells, _ = score(table(), CLASSES)
     assert matrix(cells, CLASSES, "conversion_rate").loc["a", "b"] == 0.25
@@ -86,7 +85,7 @@ def test_the_matrix_has_sources_in_rows_in_the_order_of_the_classes():
     assert np.isnan(np.diag(rates)).all()
 
 
-def test_rates_of_nothing_and_everything_have_wilsons_interval_over_queries():
+def test_rates_of_0_and_1_have_wilsons_interval_over_queries():
     cells, _ = score(table(), CLASSES)
     none = cells.set_index(["source", "target"]).loc[("b", "c")]
     wilson = binomtest(0, 2).proportion_ci(method="wilson")
@@ -129,11 +128,11 @@ def test_intervals_are_the_same_each_time():
 
 
 def test_a_full_table_is_complete():
-    assert require_complete(table(), index(), "t.parquet") == {"a": 4, "b": 2, "c": 1}
+    assert require_complete(tries_of(table()), index(), "t.parquet") == {"a": 4, "b": 2, "c": 1}
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda t: t[t["query"] != "a/3.png"], "a to b scores 3 queries, but 4 are expected"),
         (lambda t: t[(t["source"] != "c") | (t["target"] != "b")], "c to b scores 0 queries, but 1 are expected"),
@@ -143,14 +142,12 @@ def test_a_full_table_is_complete():
         (lambda t: pd.concat([t, t.iloc[:3].assign(target=t["source"].iloc[0])]), "queries, but"),
     ],
 )
-def test_a_dropped_or_doubled_row_is_noticed(spoil, said):
-    spoiled = spoil(table())
-    spoiled.attrs = {"tries": 3, "max_per_class": None}
-    with pytest.raises(QuacError, match=rf"t\.parquet: .*{said}"):
-        require_complete(spoiled, index(), "t.parquet")
+def test_a_dropped_or_doubled_row_is_noticed(spoil, message):
+    with pytest.raises(QuacError, match=rf"t\.parquet: .*{message}"):
+        require_complete(tries_of(spoil(table())), index(), "t.parquet")
 
 
-def test_queries_that_the_judge_calls_right_to_begin_with_have_rates_of_their_own():
+def test_queries_that_are_right_before_the_conversion_have_separate_rates():
     case = {("a", "b"): ["bb", "ab", "aa", "aa"], ("b", "a"): ["aa"]}
     tries = table(case)
     wrong = (tries["source"] == "a") & tries["query"].isin(["a/0.png", "a/3.png"])
@@ -162,7 +159,7 @@ def test_queries_that_the_judge_calls_right_to_begin_with_have_rates_of_their_ow
     assert averages["translation_rate_right"] == (0.25 + 1) / 2
 
 
-def test_of_a_class_that_is_never_right_there_is_no_such_rate():
+def test_a_class_that_is_never_right_has_no_rate_of_right_queries():
     tries = table({("a", "b"): ["bb"], ("b", "a"): ["aa"]}).assign(query_predicted="b")
     cells, averages = score(tries, ["a", "b"])
     assert np.isnan(cells["translation_rate_right"].iloc[0])
@@ -188,9 +185,11 @@ def test_the_diagonal_has_cells_and_no_part_in_the_averages():
     assert averages["tries"] == 6
     assert averages["queries"] == 2
     assert averages["translation_rate_low"] > 0.3
-    require_complete(table(case), index((("a", 1), ("b", 1))), "t.parquet")
+    require_complete(tries_of(table(case)), index((("a", 1), ("b", 1))), "t.parquet")
     with pytest.raises(QuacError, match="b to b scores 0 queries"):
-        require_complete(table({p: t for p, t in case.items() if p != ("b", "b")}), index((("a", 1), ("b", 1))), "t")
+        require_complete(
+            tries_of(table({p: t for p, t in case.items() if p != ("b", "b")})), index((("a", 1), ("b", 1))), "t"
+        )
 
 
 def test_the_standard_error_is_that_of_the_mean_over_queries():
@@ -202,8 +201,7 @@ def test_the_standard_error_is_that_of_the_mean_over_queries():
 
 
 def test_a_capped_table_is_complete():
-    tries = table()
-    tries.attrs["max_per_class"] = 4
+    tries = tries_of(table(), max_per_class=4)
     assert require_complete(tries, index((("a", 9), ("b", 2), ("c", 1))), "t") == {"a": 4, "b": 2, "c": 1}
     with pytest.raises(QuacError, match="scores 2 queries, but 4 are expected"):
         require_complete(tries, index((("a", 9), ("b", 9), ("c", 1))), "t")

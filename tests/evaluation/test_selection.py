@@ -1,8 +1,10 @@
 import pandas as pd
 import pytest
+from helpers.builders import tiny_config, tries_of
 
 from quac.config.evaluation import Selection
-from quac.evaluation.selection import score_checkpoints, select
+from quac.evaluation.selection import score_checkpoints, select, select_checkpoint
+from quac.system.tables import write_table
 
 
 def scores(rows, error=0.01):
@@ -54,11 +56,35 @@ def test_equal_counts_are_equal_rates_in_whatever_order_they_were_added_up():
     assert "share the highest conversion rate" in select(rows, Selection())["why"]
 
 
-def test_scores_are_worked_out_per_step_and_kind():
+def test_scores_are_computed_per_step_and_kind():
+    tables = tables_of({200: "b", 100: "a"})
+    rows = score_checkpoints(tables, index_of())
+    assert rows["step"].tolist() == [100, 100, 200, 200]
+    assert rows["kind"].tolist() == ["latent", "reference"] * 2
+    assert (rows["conversion_rate"] == 0.5).all()
+
+
+def test_the_tables_of_all_saved_steps_are_compared(tmp_path):
+    for path, tries in tables_of({step: "a" for step in (2, 4, 5)}).items():
+        tries.write(tmp_path / path)
+    index = index_of()
+    write_table(tmp_path / "index.parquet", index, **index.attrs)
+    config = tiny_config(run={"total_iters": 5, "save_every": 2})
+    selected, rows = select_checkpoint(config, f"{tmp_path}/{{step:06d}}.parquet", tmp_path / "index.parquet")
+    assert rows["step"].unique().tolist() == config.steps == [2, 4, 5]
+    assert (selected["step"], selected["checkpoint"], selected["split"]) == (2, "2.ckpt", "validation")
+
+
+def index_of():
     index = pd.DataFrame({"class": ["a", "b"], "path": ["a/0", "b/0"]})
-    index.attrs = {"classes": ["a", "b"]}
+    index.attrs = {"classes": ["a", "b"], "split": "validation"}
+    return index
+
+
+def tables_of(predicted):
+    """{file name: Tries} of {step: the class that the judge gives to all images}."""
     tables = {}
-    for step, called in ((200, "b"), (100, "a")):
+    for step, called in predicted.items():
         about = {"try": 0, "predicted": called, "l1": 0.5}
         table = pd.DataFrame(
             [
@@ -67,15 +93,11 @@ def test_scores_are_worked_out_per_step_and_kind():
                 for s, t in (("a", "b"), ("b", "a"))
             ]
         )
-        table.attrs = {"step": step, "checkpoint": f"{step}.ckpt", "tries": 1, "max_per_class": None}
-        tables[f"{step}.parquet"] = table
-    rows = score_checkpoints(tables, index)
-    assert rows["step"].tolist() == [100, 100, 200, 200]
-    assert rows["kind"].tolist() == ["latent", "reference"] * 2
-    assert (rows["conversion_rate"] == 0.5).all()
+        tables[f"{step:06d}.parquet"] = tries_of(table, step=step, checkpoint=f"{step}.ckpt", tries=1)
+    return tables
 
 
-def test_the_kind_and_the_metric_are_those_that_are_asked_for():
+def test_the_kind_and_the_metric_are_the_configured_ones():
     rows = scores([(100, 0.5, 0.75, 0.1), (200, 0.75, 0.5, 0.1)])
     assert select(rows, Selection(metric="translation_rate"))["step"] == 100
     assert "highest average translation rate" in select(rows, Selection(metric="translation_rate"))["rule"]
@@ -96,7 +118,7 @@ def test_the_kind_and_the_metric_are_those_that_are_asked_for():
         ([(100, 0.80, 0.50, 0.3), (200, 0.60, 0.80, 0.1)], 0.08, 100, "none is within one standard error"),
     ],
 )
-def test_of_those_within_one_standard_error_the_one_that_changes_least(rows, error, step, why):
+def test_one_se_chooses_the_one_that_changes_the_queries_least(rows, error, step, why):
     chosen = select(scores(rows, error), Selection(rule="one_se"))
     assert chosen["step"] == step
     assert why in chosen["why"]

@@ -5,7 +5,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from helpers.builders import judging, make_index, make_store, save_classifier, storing, tiny_config
+from helpers.builders import (
+    converter_of,
+    judging,
+    make_index,
+    make_store,
+    save_classifier,
+    storing,
+    styles_of,
+    tiny_config,
+)
 from PIL import Image
 
 from quac.classifier.judge import Judge
@@ -13,7 +22,6 @@ from quac.data.batches import load, to_pixels
 from quac.data.store import Store, build_store
 from quac.evaluation.style_grids import QUERIES, STYLES, few_queries, make_grids
 from quac.models.starganv2.networks import build_networks
-from quac.models.starganv2.styles import open_styles
 from quac.system.errors import QuacError
 
 CPU = torch.device("cpu")
@@ -27,24 +35,20 @@ class Levels(torch.nn.Module):
         return torch.cat([-level, level, 0 * level], 1)
 
 
-def grids_of(folder, store, generator=None, batch_size=3):
+def grids_of(folder, store, converter=None, batch_size=3):
     """`(made, kept, networks, styles, judge)`: grids of untrained networks, and the images by their places."""
     torch.manual_seed(0)
     channels, classes = int(store.shapes[0, 0]), store.classes
     config = tiny_config(data={"grayscale": channels == 1})
-    settings = SimpleNamespace(batch_size=batch_size, seed=0, model=config.model, data=config.data)
     networks = build_networks(config.model, len(classes)).eval().requires_grad_(False)
     path = save_classifier(folder / "c.pt", Levels())
     judge = Judge(path, judging(), SimpleNamespace(img_size=32, input_dim=channels), classes, CPU)
-    styles, kept = open_styles(["latent", "reference"], networks, store, settings, CPU), {}
+    untrained, kept = converter_of(networks, classes, data={"grayscale": channels == 1}), {}
+    styles = styles_of(untrained, store, batch_size)
     made = make_grids(
-        generator or networks["generator"],
-        judge,
-        store,
-        styles,
-        settings,
-        CPU,
-        lambda image, *place: kept.update({place: image}),
+        *(converter or untrained, judge, store, styles),
+        batch_size=batch_size,
+        on_image=lambda image, *place: kept.update({place: image}),
     )
     return made, kept, networks, styles, judge
 
@@ -59,7 +63,7 @@ def oblong(tmp_path):
             pixels = rng.integers(0, 65536, size[::-1]).astype(np.uint16)
             Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
     index = make_index(tmp_path / "index.parquet", tmp_path / "images")
-    build_store(tmp_path / "pixels.store", index, storing(preprocess="none"))
+    build_store(tmp_path / "pixels.store", index, storing(preprocess="none"), "train")
     return Store.open(tmp_path / "pixels.store", tmp_path / "index.parquet")
 
 
@@ -73,7 +77,7 @@ def require_literal(made, kept, networks, styles, judge, store):
     seen = set()
     for grid in made["grids"]:
         label = store.classes.index(grid["target"])
-        drawn, names = styles[grid["kind"]].fixed(label, STYLES)
+        drawn, names = styles[grid["kind"]].shared(label, STYLES)
         assert grid["styles"] == names
         others = [number for number, query in enumerate(made["queries"]) if query["source"] != grid["target"]]
         assert [row["query"] for row in grid["rows"]] == others
@@ -124,11 +128,13 @@ def test_queries_are_spread_over_the_classes_and_within_them(counts, expected):
 
 def test_nan_is_an_error(tmp_path):
     class Broken:
-        def features(self, x):
+        info, device = SimpleNamespace(scale=2.0, shift=-1.0), CPU
+
+        def prepare(self, x):
             return x
 
-        def render(self, features, style):
-            return features * float("nan")
+        def render(self, prepared, style, target):
+            return prepared * float("nan")
 
     store = make_store(tmp_path / "store", {"a": 1, "b": 1, "c": 1})
     with pytest.raises(QuacError, match="NaN or infinity"):

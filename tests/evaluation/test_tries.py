@@ -1,21 +1,23 @@
-"""What is measured beyond the choice of a checkpoint; and conversion in parts."""
+"""The metrics of tries, the table of tries, and conversion in parts."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.builders import judging, make_store, save_classifier, tiny_config
+from helpers.builders import converter_of, judging, make_store, save_classifier, styles_of, tiny_config
 from torch import nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from quac.classifier.judge import Judge
 from quac.conversion.engine import chosen_queries, convert
 from quac.data.batches import load
-from quac.evaluation.tries import Details
+from quac.evaluation.metrics import diversity
+from quac.evaluation.tries import Tries, measure_tries
 from quac.models.starganv2.networks import build_networks
-from quac.models.starganv2.styles import open_styles
+from quac.system.errors import QuacError
 
 CPU, CLASSES = torch.device("cpu"), ["a", "b", "c"]
 CONFIG = tiny_config()
@@ -39,13 +41,12 @@ def made(tmp_path_factory):
     path = save_classifier(folder / "c.pt", Spread())
     first, second = (Judge(path, judging(scale=scale), CONFIG.model, CLASSES, CPU) for scale in (1.0, -1.0))
 
+    converter = converter_of(networks, CLASSES)
+
     def make(detailed=True, tries=3, **options):
-        settings = SimpleNamespace(tries=tries, batch_size=4, seed=0, max_per_class=None)
-        settings.model, settings.data = CONFIG.model, CONFIG.data
-        vars(settings).update({name: options.pop(name) for name in list(options) if name == "max_per_class"})
-        styles = open_styles(["latent", "reference"], networks, store, settings, CPU)
-        details = Details(networks["style_encoder"], {"other": second}, CLASSES, settings) if detailed else None
-        return convert(networks["generator"], first, store, styles, settings, CPU, details=details, **options)
+        measure = partial(measure_tries, {"other": second}, CLASSES) if detailed else None
+        styles = styles_of(converter, store)
+        return convert(converter, first, store, styles, tries=tries, batch_size=4, measure=measure, **options)
 
     return SimpleNamespace(convert=make, store=store, networks=networks, first=first, second=second, table=make())
 
@@ -87,7 +88,7 @@ def test_the_distances_of_a_try(made):
         assert row.p_target_by_other == pytest.approx(p[CLASSES.index(row.target)].item(), abs=1e-4)
 
 
-def test_what_the_judge_says_of_the_query_itself(made):
+def test_the_verdict_on_the_query_itself(made):
     for row in made.table.sample(8, random_state=1).itertuples():
         x = load(made.store, [made.store.paths.tolist().index(row.query)], CPU, 2.0, -1.0)
         p = made.first(x)[0]
@@ -97,20 +98,17 @@ def test_what_the_judge_says_of_the_query_itself(made):
 
 
 def test_diversity_is_the_mean_distance_to_the_other_tries(made):
-    details = Details(
-        made.networks["style_encoder"], {}, CLASSES, SimpleNamespace(data=CONFIG.data, model=CONFIG.model)
-    )
     levels = [torch.tensor([0.0, 0.5])[:, None, None, None].expand(2, 1, 4, 4) * n for n in (0, 1, 3)]
-    apart = torch.stack(details.apart(levels))  # of the second image: 0, 0.5, 1.5
+    apart = torch.stack(diversity(levels))  # of the second image: 0, 0.5, 1.5
     torch.testing.assert_close(apart[:, 1], torch.tensor([1.0, 0.75, 1.25]))
     assert (apart[:, 0] == 0).all()
-    assert details.apart(levels[:1])[0].isnan().all()
+    assert diversity(levels[:1])[0].isnan().all()
     own = made.table["source"] == made.table["target"]
     assert made.table.loc[own, "diversity"].isna().all()
     assert (made.table.loc[~own & (made.table["kind"] == "latent"), "diversity"] > 0).all()
 
 
-def test_details_do_not_change_what_is_measured_without_them(made):
+def test_full_metrics_do_not_change_the_basic_ones(made):
     plain = made.convert(detailed=False)
     assert (plain["source"] != plain["target"]).all()
     same = made.table[made.table["source"] != made.table["target"]]
@@ -135,21 +133,33 @@ def test_a_cap_on_the_queries_is_the_same_however_the_split_is_listed(made):
     shuffled = SimpleNamespace(digests=store.digests[order], rows_of=lambda label: np.flatnonzero(labels == label))
     labels = store.labels[order]
     for label, name in enumerate(CLASSES):
-        rows = chosen_queries(shuffled, label, SimpleNamespace(seed=0, max_per_class=3))
+        rows = chosen_queries(shuffled, label, seed=0, max_per_class=3)
         assert sorted(shuffled.digests[rows]) == by_digest[name]
 
 
-def test_names_of_classes_are_no_names_of_columns(tmp_path):
-    """A class may be called as a column is."""
+def test_a_class_may_have_the_name_of_a_column(tmp_path):
     names = ["mispredicted", "predicted_by_x"]
     store = make_store(tmp_path, dict.fromkeys(names, 2))
     path = save_classifier(tmp_path / "c.pt", nn.Sequential(nn.Flatten(), nn.Linear(1024, 2)))
     judge = Judge(path, judging(), CONFIG.model, names, CPU)
-    settings = SimpleNamespace(tries=1, batch_size=4, seed=0, max_per_class=None, model=CONFIG.model, data=CONFIG.data)
-    networks = build_networks(CONFIG.model, 2).eval().requires_grad_(False)
-    styles = open_styles(["latent"], networks, store, settings, CPU)
-    details = Details(networks["style_encoder"], {"unpredicted": judge}, names, settings)
-    table = convert(networks["generator"], judge, store, styles, settings, CPU, details=details)
+    converter = converter_of(build_networks(CONFIG.model, 2).eval().requires_grad_(False), names)
+    styles, measure = (
+        styles_of(converter, store, kinds=["latent"]),
+        partial(measure_tries, {"unpredicted": judge}, names),
+    )
+    table = convert(converter, judge, store, styles, tries=1, batch_size=4, measure=measure)
     assert table[[f"logit_{name}" for name in names]].dtypes.map(str).unique().tolist() == ["float32"]
     assert table["p_target_by_unpredicted"].dtype == "float32"
     assert set(table["predicted_by_unpredicted"]) <= set(names)
+
+
+def test_a_table_is_read_as_it_was_written(made, tmp_path):
+    about = {"step": 4, "checkpoint": "4.ckpt", "checkpoint_digest": "d", "classes": CLASSES, "tries": 3}
+    about |= {"max_per_class": None, "shard": [0, 1], "found": {"a": 1}, "masked": None, "provenance": {"keys": ["k"]}}
+    Tries(made.table, **about).write(tmp_path / "t.parquet")
+    tries = Tries.read(tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(tries.frame, made.table)
+    assert {name: getattr(tries, name) for name in about} == about
+    made.table.to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(QuacError, match=r"other\.parquet: not a table of tries"):
+        Tries.read(tmp_path / "other.parquet")

@@ -2,29 +2,31 @@
 
 import copy
 import io
-import json
-import os
-import subprocess
-import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import torch
-import yaml
+from helpers.config_builders import tiny_config
 from PIL import Image
 
 import quac.cli  # noqa: F401 (adds the commands)
 from quac.cli.command import app
-from quac.config.resolve import resolve
-from quac.config.stages import as_dict, stage_settings
+from quac.config.choices import STYLE_KINDS
+from quac.config.data import Data
+from quac.config.evaluation import Judging
+from quac.config.keys import changed_settings, restricted
+from quac.config.run_options import RunOptions
+from quac.config.stages import StageJob
 from quac.data.batches import TrainingBatch
 from quac.data.index import build_index
 from quac.data.sources import list_source
 from quac.data.store import Store, build_store
+from quac.evaluation.tries import Tries
 from quac.models.starganv2.checkpoint import write_checkpoint
-from quac.models.starganv2.checkpoint_info import description_of
+from quac.models.starganv2.checkpoint_info import CheckpointInfo
+from quac.models.starganv2.converter import StarGANv2Converter
 from quac.models.starganv2.networks import AVERAGED, build_networks
 from quac.models.starganv2.step import TrainingStep, build_optimizers
 from quac.system.tables import read_table, write_table
@@ -59,8 +61,7 @@ def training_step(
     torch.manual_seed(0)
     networks = build_networks(config.model, 3).to(device, memory_format=layout)
     optimizers = build_optimizers(networks, config.solver, config.loss.r1_every)
-    if freeze:
-        options["frozen"] = list(networks["discriminator"].main[:2].parameters())
+    networks["discriminator"].main[:2].requires_grad_(not freeze)
     return TrainingStep(networks, copy.deepcopy(networks), optimizers, config.loss, config.solver, **options)
 
 
@@ -80,10 +81,8 @@ def write_splits(folder, classes=("across", "along"), counts=SPLITS):
 
 
 def reading(**options):
-    """How files become pixels, as a key file says it."""
-    return SimpleNamespace(
-        **{"range": None, "background": (255, 255, 255), "page": None, "max_pixels": 10**8, **options}
-    )
+    """A config's `data` section: how files become pixels."""
+    return Data(**options)
 
 
 def make_index(path, source, **options):
@@ -94,10 +93,11 @@ def make_index(path, source, **options):
 
 
 def storing(size=32, channels=1, **options):
-    """The settings of a store."""
-    sizes = {"preprocess": "resize", "load_size": None, "img_size": size}
-    sizes |= {name: options.pop(name) for name in sizes.keys() & options.keys()}
-    return SimpleNamespace(**sizes, channels=channels, reading=reading(**options))
+    """A config whose training split is stored by `options` of its `data` section; any preprocess mode is allowed."""
+    config = tiny_config()
+    data = Data(img_size=size, **options)
+    model = config.model.model_copy(update={"img_size": size, "input_dim": channels})
+    return config.model_copy(update={"data": data, "model": model})
 
 
 def make_store(folder, counts, size=32, channels=1, seed=0, **options):
@@ -105,61 +105,68 @@ def make_store(folder, counts, size=32, channels=1, seed=0, **options):
     folder = Path(folder)
     write_images(folder / "images", counts, seed)
     index = make_index(folder / "index.parquet", folder / "images")
-    build_store(folder / "pixels.store", index, storing(size, channels, **options))
+    build_store(folder / "pixels.store", index, storing(size, channels, **options), "train")
     return Store.open(folder / "pixels.store", folder / "index.parquet")
 
 
-def tiny_config(**sections):
-    """A resolved config of tiny networks; `sections` are merged over it."""
-    raw = {
-        "data": {"source": "data/train", "img_size": 32, "grayscale": True, "batch_size": 4},
-        "validation_data": {"source": "data/validation"},
-        "test_data": {"source": "data/test"},
-        "model": {"conv_dim": 4, "max_conv_dim": 8, "hidden_dim": 16, "style_dim": 4, "latent_dim": 4},
-        "solver": {"root_dir": "results/tiny", "lr": 1e-3, "f_lr": 1e-3},
-        "validation_config": {"num_outs_per_domain": 2, "val_batch_size": 4, "min_accuracy": 0.0},
-        "classifier": {"epochs": 2, "width": 4, "batch_size": 8},
-        "run": {"total_iters": 4, "save_every": 2, "log_every": 1, "state_every": 2, "threads": 1, "device": "cpu"},
-        "log": {"name": "tiny", "mode": "disabled"},
-        "report": {"examples": 2},
-    }
-    for name, section in sections.items():
-        raw[name] = {**raw.get(name, {}), **section} if isinstance(section, dict) else section
-    return resolve(raw)
+def restricted_config(stage, split=None, /, **sections):
+    """A `tiny_config` that has only the keys that a stage reads, as from its key file."""
+    job = StageJob(stage, split)
+    return restricted(job, changed_settings(tiny_config(**sections), job))
 
 
-def training_settings(config):
+def run_options(**options):
+    """How a training is carried out, by default as `tiny_config` says."""
+    return RunOptions.of(tiny_config()).model_copy(update=options)
+
+
+def training_config(**sections):
     """The part of a config that a training depends on, as `quac train` reads it from its key file."""
-    key = json.loads(json.dumps(stage_settings(config, "train")), object_hook=lambda part: SimpleNamespace(**part))
-    key.data.sampling, key.data.device_cache = as_dict(key.data.sampling), config.data.device_cache
-    key.loss.ramps, key.init.checkpoint = vars(key.loss.ramps), config.init.checkpoint
-    return key
+    return restricted_config("train", **sections)
 
 
 def judging(scale=1.0, shift=0.0, img_size=32, outputs="auto", classes=None):
-    """What a Judge takes as its section of the config."""
-    return SimpleNamespace(scale=scale, shift=shift, img_size=img_size, outputs=outputs, classes=classes)
+    """How a Judge shows images to its classifier."""
+    return Judging(scale=scale, shift=shift, img_size=img_size, outputs=outputs, classes=classes)
+
+
+def converter_of(networks, classes, device="cpu", **sections):
+    """The converter of networks of `tiny_config`."""
+    info = CheckpointInfo.of(tiny_config(**sections), list(classes), 0)
+    return StarGANv2Converter(info, networks, torch.device(device))
+
+
+def tries_of(frame, **about):
+    """Tries of a table, which are those of a small conversion unless `about` changes it."""
+    defaults = {"step": 4, "checkpoint": "4.ckpt", "checkpoint_digest": "d", "classes": ["a", "b"], "tries": 3}
+    defaults |= {"max_per_class": None, "shard": [0, 1], "found": {}, "masked": None, "provenance": {}}
+    return Tries(frame, **{**defaults, **about})
+
+
+def styles_of(converter, references, batch_size=4, kinds=STYLE_KINDS):
+    """{style kind: its styles}, of seed 0."""
+    return {kind: converter.styles(kind, references, seed=0, batch_size=batch_size) for kind in kinds}
 
 
 def ours(path, seed=0, classes=("a", "b"), step=10, **sections):
     """Write a checkpoint of ours, of untrained networks."""
     torch.manual_seed(seed)
-    config = tiny_config(**sections)
+    config = training_config(**sections)
     networks = build_networks(config.model, len(classes))
     weights = {name: networks[name].state_dict() for name in AVERAGED}
-    write_checkpoint(path, weights, description_of(training_settings(config), classes, step))
+    write_checkpoint(path, weights, CheckpointInfo.of(config, classes, step))
     return path
 
 
 def command(*arguments):
-    """Run `quac <arguments>` in this process, which is quicker: `status`, and what it `said`."""
-    said = io.StringIO()
-    with redirect_stderr(said), redirect_stdout(said):
+    """Run `quac <arguments>` in this process, which is quicker; returns its `status` and `output`."""
+    output = io.StringIO()
+    with redirect_stderr(output), redirect_stdout(output):
         try:
             status = app([str(word) for word in arguments], standalone_mode=False)
         except SystemExit as ended:
             status = ended.code
-    return SimpleNamespace(status=status or 0, said=said.getvalue())
+    return SimpleNamespace(status=status or 0, output=output.getvalue())
 
 
 class Brightness(torch.nn.Module):
@@ -173,44 +180,3 @@ class Brightness(torch.nn.Module):
 def save_classifier(path, module):
     torch.jit.script(module.eval()).save(str(path))
     return path
-
-
-class Workflow:
-    """A working folder with a data set and a config, in which the workflow is run."""
-
-    def __init__(self, folder):
-        self.folder = Path(folder)
-        write_splits(self.folder / "data")
-        self.config = yaml.safe_load(yaml.safe_dump(tiny_config().model_dump(exclude_none=True)))
-        self.root = self.folder / "results" / "tiny"
-
-    def command(self, *arguments):
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config))
-        snakemake = Path(sys.executable).with_name("snakemake")
-        options = ["-s", ROOT / "Snakefile", "-d", self.folder, "--configfile", self.folder / "config.yaml"]
-        return [snakemake, *arguments, *options, "--cores", "2", "--resources", "gpu=2"]
-
-    def run(self, *arguments, check=True):
-        """Run snakemake to its end; returns what it said."""
-        result = subprocess.run(
-            [str(word) for word in self.command(*arguments)],
-            capture_output=True,
-            text=True,
-            timeout=900,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        said = result.stdout + result.stderr
-        assert not check or result.returncode == 0, said
-        return SimpleNamespace(said=said, status=result.returncode)
-
-    def plan(self, *arguments):
-        """What a dry run would do: {rule: number of jobs}, without `key`, `resolve_config` and `all`."""
-        said = self.run("-n", *arguments).said
-        if "Nothing to be done" in said:
-            return {}
-        table = said.split("Job stats:")[1].split("\ntotal")[0].splitlines()[3:]
-        counts = {line.split()[0]: int(line.split()[1]) for line in table if line.strip()}
-        return {rule: count for rule, count in counts.items() if rule not in ("key", "resolve_config", "all")}
-
-    def edit(self, section, **values):
-        self.config[section] = {**self.config.get(section, {}), **values}

@@ -37,7 +37,7 @@ def on(background, values, top):
 
 
 def kinds(folder, seed=0, size=(6, 5)):
-    """Write one file of each kind that is read without more being told: {path: expected pixels (h, w, channels)}."""
+    """Write one file of each kind that is read with default settings: {path: expected pixels (h, w, channels)}."""
     folder, (h, w) = Path(folder), size
     white, found = (255, 255, 255), {}
 
@@ -96,7 +96,7 @@ def broken(folder):
     frames[0].save(folder / "moving.webp", save_all=True, append_images=frames[1:], lossless=True)
     found[folder / "moving.webp"] = "is animated (3 frames)"
     frames[0].save(folder / "pages.tif", save_all=True, append_images=frames[1:])
-    found[folder / "pages.tif"] = "has 3 pages; say which one is meant by data.page"
+    found[folder / "pages.tif"] = "has 3 pages; choose one by data.page"
     tifffile.imwrite(folder / "float.tif", np.linspace(-1, 1, 20, dtype=np.float32).reshape(4, 5))
     tifffile.imwrite(folder / "double.tif", np.linspace(-1, 1, 20).reshape(4, 5))
     tifffile.imwrite(folder / "signed.tif", np.zeros((4, 5), np.int16))

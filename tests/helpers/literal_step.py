@@ -1,6 +1,6 @@
 """The training step as the published code performs it, for comparison.
 
-Every fake is made anew where it is used, the second fake is always made,
+Every fake is made again where it is used, the second fake is always made,
 gradients go into everything, and all of them are cleared before each update.
 """
 
@@ -17,13 +17,13 @@ class LiteralStep:
 
     def __call__(self, b, step):
         terms = {}
-        for kind in ("latent", "ref"):
+        for kind in ("latent", "reference"):
             loss, parts = self.d_loss(b, kind)
             self.reset()
             loss.backward()
             self.optims["discriminator"].step()
             terms |= {f"D/{kind}_{name}": value.item() for name, value in parts.items()}
-        for kind, stepped in (("latent", NETWORKS[:3]), ("ref", NETWORKS[:1])):
+        for kind, stepped in (("latent", NETWORKS[:3]), ("reference", NETWORKS[:1])):
             loss, parts = self.g_loss(b, kind, step)
             self.reset()
             loss.backward()

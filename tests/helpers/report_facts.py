@@ -1,10 +1,15 @@
-"""Facts of a report that a test makes up, from those of the tiny workflow."""
+"""A small, complete report made by code, without a run."""
 
-import copy
+from pathlib import Path
 
-from quac.system.files import read_json
+from quac.evaluation.metrics import METRICS, RATES
+from quac.report.pictures import Pictures
+from quac.report.reading import read_report
+from quac.report.schema import GalleryEntry, Matrix, Report
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+CLASSES = ["across", "along"]
+KINDS = ("latent", "reference")
 NAMES = [
     "<script>alert(1)</script>",
     "</script><b>",
@@ -21,45 +26,234 @@ NAMES = [
 ]
 
 
-def facts_of(finished):
-    return read_json(finished.folder / "reports/tiny.json")
+def report_of(finished) -> Report:
+    """The report of the finished workflow."""
+    return read_report(Path(finished.folder) / "reports/tiny.json")
 
 
-def pictures_of(facts):
-    """One pixel for every picture."""
-    entries, findings = facts["gallery"]["entries"], facts["data"]["findings"]
-    gallery = {"queries": {entry["query"]: PIXEL for entry in entries}, "generated": [PIXEL] * len(entries)}
-    classes = {name: [PIXEL] * len(facts["data"]["samples"][name]) for name in facts["classes"]}
-    grids = facts["styles"]["grids"]
-    styles = {
-        "queries": [PIXEL] * len(facts["styles"]["queries"]),
-        "references": {name: PIXEL for grid in grids if grid["kind"] == "reference" for name in grid["styles"]},
-        "generated": [[[PIXEL] * len(grid["styles"]) for _ in grid["rows"]] for grid in grids],
+def tiny_report() -> Report:
+    """A report of two classes and a test split, with every part and every metric."""
+    queries = [f"{name}/{name}-{number:02d}.png" for number in range(4) for name in CLASSES]
+    return Report.model_validate(
+        {
+            "run": "tiny",
+            "title": "tiny",
+            "classes": CLASSES,
+            "shown_split": "test",
+            "tries": 2,
+            "seed": 0,
+            "data": {
+                "splits": {
+                    split: {
+                        "source": f"data/{split}",
+                        "images": dict.fromkeys(CLASSES, count),
+                        "sizes": {"32x32": 2 * count},
+                        "modes": {"L": 2 * count},
+                        "bits": {"8": 2 * count},
+                        "digest": f"{split} digest",
+                    }
+                    for split, count in {"train": 12, "validation": 10, "test": 10}.items()
+                },
+                "samples": {name: [f"{name}/{name}-{number:02d}.png" for number in range(8)] for name in CLASSES},
+            },
+            "classifier": {
+                "classifier": "results/tiny/classifier/classifier.pt",
+                "digest": "classifier digest",
+                "outputs": "logits",
+                "channels": 1,
+                "classes": CLASSES,
+                "splits": {split: accuracy() for split in ("train", "validation", "test")},
+                "fit": {
+                    "backbone": "small",
+                    "parameters": 4646,
+                    "chosen_epoch": 2,
+                    "epochs": [
+                        {"epoch": n, "lr": 0.001, "train_loss": 1 / n, "validation_loss": 1 / n}
+                        | {"validation_accuracy": 1 - 0.5 / n}
+                        for n in (1, 2)
+                    ],
+                },
+            },
+            "training": {
+                "steps": 4,
+                "seconds": 2.5,
+                "device": "cpu",
+                "sample_grids": ["samples/000004.png"],
+                "history": history(),
+            },
+            "selection": {
+                "step": 4,
+                "split": "validation",
+                "rule": "highest average conversion rate on validation, mean of both kinds",
+                "why": "its conversion rate, 0.7500, is the highest of 2 checkpoint(s)",
+                "digest": "checkpoint digest",
+                "scores": [
+                    {"step": step, "kind": kind, "checkpoint": f"{step:06d}_nets_ema.ckpt", "queries": 20, "tries": 40}
+                    | metrics(0.1 * step)
+                    for step in (2, 4)
+                    for kind in KINDS
+                ],
+            },
+            "matrices": [matrix(split, kind) for split in ("validation", "test") for kind in KINDS],
+            "gallery": {
+                "chosen": 12,
+                "entries": [
+                    entry(kind, source, target, group)
+                    for kind in KINDS
+                    for source, target in (CLASSES, CLASSES[::-1])
+                    for group in ("best", "typical", "failed")
+                ],
+            },
+            "styles": {
+                "references": "train",
+                "queries": [{"query": query, "source": query.split("/")[0]} for query in queries],
+                "grids": [grid(kind, target, queries) for kind in KINDS for target in CLASSES],
+                "chosen": 8,
+                "side": 96,
+            },
+            "config": config(),
+            "changed": [["data.source", "data/train"]],
+            "config_path": "results/tiny/config.yaml",
+            "stages": [
+                {"stage": stage, "result": "", "keys": [f"{stage} key"], "commit": "c0ffee", "versions": {"quac": "2"}}
+                | {"machine": "Linux", "started": "2026-01-01T00:00:00+00:00", "seconds": 1, "peak_memory_mb": 100}
+                for stage in ("index", "train", "convert")
+            ],
+        }
+    )
+
+
+def config():
+    """The sections of a config that a report reads, and some that a comparison lists."""
+    return {
+        "data": {"source": "data/train", "img_size": 32, "batch_size": 4, "reference": "train"},
+        "validation_data": {"source": "data/validation", "img_size": 32, "batch_size": 4, "reference": "train"},
+        "test_data": {"source": "data/test", "img_size": 32, "batch_size": 4, "reference": "train"},
+        "split": None,
+        "model": {"kind": "starganv2", "img_size": 32, "final_activation": "tanh"},
+        "solver": {"root_dir": "results/tiny", "lr": 0.001, "f_lr": 0.001},
+        "validation_config": {"img_size": 32, "num_outs_per_domain": 2, "min_accuracy": 0.0},
+        "classifier": {"lr": 0.002},
+        "selection": {"tries": 2},
+        "loss": {"lambda_cyc": 1.0, "lambda_cls": 0.0},
+        "log": {"name": "tiny", "notes": ""},
+        "report": {"examples": 2},
     }
-    pictures = {"gallery": gallery, "findings": [[] for _ in findings], "classes": classes, "styles": styles}
-    return {**pictures, "steps": {4: PIXEL}}
 
 
-def with_classes(facts, names):
-    """The same report, of other classes: every pair has the cell of the first pair, but for its rates."""
-    facts = copy.deepcopy(facts)
-    facts["classes"] = names
+def accuracy():
+    row = {"low": 0.9, "high": 1.0, "images": 20, "confidence": 0.95, "accuracy": 0.9}
+    return {
+        "images": 20,
+        "accuracy": 0.9,
+        "accuracy_per_class": dict.fromkeys(CLASSES, 0.9),
+        "confusion": [[9, 1], [1, 9]],
+        "calibration_error": 0.05,
+        "calibration": [row],
+    }
+
+
+def history():
+    """Every term of the objective, and evaluations at the last step."""
+    columns = {"step": [1, 2, 3, 4], "images_per_second": [12.5] * 4, "waiting_share": [0.01] * 4}
+    for kind in KINDS:
+        columns |= {f"D/{kind}_{term}": [0.7, 0.6, 0.5, 0.4] for term in ("real", "fake", "reg")}
+        columns |= {f"G/{kind}_{term}": [0.7, 0.6, 0.5, 0.4] for term in ("adv", "sty", "cyc")}
+        columns |= {f"{metric}_{kind}": [None, None, None, 0.5] for metric in (*RATES, "l1")}
+    return columns
+
+
+def metrics(value):
+    """Every metric, the rates with intervals."""
+    ends = {f"{rate}{end}": value + shift for rate in RATES for end, shift in {"_low": -0.05, "_high": 0.05}.items()}
+    return dict.fromkeys(METRICS, value) | ends
+
+
+def matrix(split, kind):
+    cells = [
+        {"source": source, "target": target, "expected": 10, "found": 10, "scored": 10, "tries": 20}
+        | metrics(0.25 + 0.125 * number)
+        | {"right": 9, "real": 10}
+        for number, (source, target) in enumerate((source, target) for source in CLASSES for target in CLASSES)
+    ]
+    return {"split": split, "kind": kind, "averages": {"queries": 20, "tries": 40, **metrics(0.4375)}, "cells": cells}
+
+
+def entry(kind, source, target, group):
+    return {
+        **{"kind": kind, "source": source, "target": target, "group": group, "round": 0, "try": 1},
+        **{"query": f"{source}/{group}.png", "style": "99463c103cb8", "query_predicted": source, "l1": 0.5},
+        **{"predicted": source if group == "failed" else target, "p_source": 0.25, "p_target": 0.75},
+        **{"query_p_source": 0.875, "query_p_target": 0.125},
+    }
+
+
+def grid(kind, target, queries, count=6):
+    styles = [f"{target}/{target}-{n:02d}.png" if kind == "reference" else f"latent {n}" for n in range(count)]
+    rows = [
+        {"query": number, "p_target": [0.75] * count, "predicted": [target] * count}
+        for number, query in enumerate(queries)
+        if not query.startswith(f"{target}/")
+    ]
+    return {"kind": kind, "target": target, "styles": styles, "rows": rows}
+
+
+def pictures_of(report: Report) -> Pictures:
+    """One pixel for every picture."""
+    entries, grids = report.gallery.entries, report.styles.grids
+    return {
+        "examples": {"queries": {entry.query: PIXEL for entry in entries}, "generated": [PIXEL] * len(entries)},
+        "data": {
+            "findings": [[] for _ in report.data.findings],
+            "classes": {name: [PIXEL] * len(report.data.samples[name]) for name in report.classes},
+        },
+        "styles": {
+            "queries": [PIXEL] * len(report.styles.queries),
+            "references": {name: PIXEL for grid in grids if grid.kind == "reference" for name in grid.styles},
+            "generated": [[[PIXEL] * len(grid.styles) for _ in grid.rows] for grid in grids],
+        },
+        "training": {4: PIXEL},
+    }
+
+
+def with_classes(report: Report, names: list[str]) -> Report:
+    """The same report with other classes: every pair has the cell of the first pair, but for its translation rate."""
+    report = report.model_copy(deep=True)
+    report.classes = names
     pairs = [(source, target) for source in names for target in names]
-    for matrix in facts["matrices"]:
-        cell = next(cell for cell in matrix["cells"] if cell["source"] != cell["target"])
-        matrix["cells"] = [
-            {**cell, "source": source, "target": target, "translation_rate": number / len(pairs)}
-            for number, (source, target) in enumerate(pairs)
-        ]
-    entry = facts["gallery"]["entries"][0]
-    facts["gallery"]["entries"] = [
-        {**entry, "source": source, "target": target, "query": f"{source}/{target}.png"}
+    report.matrices = [_with_pairs(matrix, pairs) for matrix in report.matrices]
+    report.gallery.entries = [
+        GalleryEntry.model_validate(
+            report.gallery.entries[0].model_dump()
+            | {"source": source, "target": target, "query": f"{source}/{target}.png"}
+        )
         for source, target in pairs
         if source != target
     ]
-    facts["styles"]["queries"] = [{"query": f"{name}/1.png", "source": name} for name in names]
-    latent, *_, reference = facts["styles"]["grids"]
-    facts["styles"]["grids"] = [
+    _set_grids(report, names)
+    for split in report.data.splits.values():
+        split.images = dict.fromkeys(names, 5)
+    report.data.samples = {name: [f"{name}/1.png"] for name in names}
+    for check in report.classifier.splits.values():
+        check.confusion = [[1] * len(names) for _ in names]
+        check.accuracy_per_class = dict.fromkeys(names, 0.5)
+    return report
+
+
+def _with_pairs(matrix: Matrix, pairs) -> Matrix:
+    cell = next(cell for cell in matrix.cells if cell.source != cell.target).model_dump()
+    cells = [
+        cell | {"source": source, "target": target, "translation_rate": number / len(pairs)}
+        for number, (source, target) in enumerate(pairs)
+    ]
+    return Matrix.model_validate(matrix.model_dump() | {"cells": cells})
+
+
+def _set_grids(report: Report, names: list[str]) -> None:
+    latent, *_, reference = [grid.model_dump() for grid in report.styles.grids]
+    content = report.styles.model_dump()
+    content["queries"] = [{"query": f"{name}/1.png", "source": name} for name in names]
+    content["grids"] = [
         {
             **grid,
             "target": target,
@@ -72,11 +266,4 @@ def with_classes(facts, names):
         for grid in (latent, reference)
         for target in names
     ]
-    counts = dict.fromkeys(names, 5)
-    for split in facts["data"]["splits"].values():
-        split["images"] = counts
-    facts["data"]["samples"] = {name: [f"{name}/1.png"] for name in names}
-    for check in facts["classifier"]["splits"].values():
-        check["confusion"] = [[1] * len(names) for _ in names]
-        check["accuracy_per_class"] = dict.fromkeys(names, 0.5)
-    return facts
+    report.styles = type(report.styles).model_validate(content)

@@ -1,23 +1,26 @@
 """Data sets without images: rows of an index that a test changes, and what the checks find in them."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from helpers.builders import tiny_config
 
 from quac.data.checks import check_splits
 
 BINS = 16
 
 
-def settings(**changes):
-    """Settings of the checks; `preprocess` and `load_size` are those of all splits."""
-    sizes = {"preprocess": changes.pop("preprocess", "none"), "load_size": changes.pop("load_size", None)}
-    sizes = SimpleNamespace(**sizes, img_size=32)
-    sizes = SimpleNamespace(train=sizes, validation=sizes, test=sizes)
-    given = {"num_domains": None, "sampling": None, "severity": {}, "near_duplicate_distance": 4, "sizes": sizes}
-    return SimpleNamespace(**{**given, **changes})
+def checking(preprocess="none", load_size=None, num_domains=None, sampling=None, **checks):
+    """A config of the checks; `preprocess` and `load_size` are those of all splits, `sampling` its classes."""
+    config = tiny_config()
+    sizes = {"preprocess": preprocess, "load_size": load_size}
+    changed = {name: getattr(config, name).model_copy(update=sizes) for name in ("validation_data", "test_data")}
+    weights = "balanced" if sampling is None else dict.fromkeys(sampling, 1.0)
+    changed["data"] = config.data.model_copy(update={**sizes, "sampling": weights})
+    changed["model"] = config.model.model_copy(update={"num_domains": num_domains})
+    changed["checks"] = config.checks.model_copy(update=checks)
+    return config.model_copy(update=changed)
 
 
 def image(split, name, number, **changes):
@@ -48,7 +51,7 @@ def image(split, name, number, **changes):
 
 
 UNREADABLE = {"width": 0, "height": 0, "mode": "", "bits": 0, "pixels": "", "phash": "", "low": np.nan, "high": np.nan}
-UNREADABLE |= {"histogram": None, "thumbnail": b"", "error": "is no image"}
+UNREADABLE |= {"histogram": None, "thumbnail": b"", "error": "is not an image"}
 
 
 class Data:
@@ -81,7 +84,7 @@ class Data:
 
     def find(self, **changes):
         """The findings; each is as it must be, and can be written as JSON."""
-        findings = check_splits(self.indexes(), settings(**changes))
+        findings = check_splits(self.indexes(), checking(**changes))
         for finding in findings:
             assert list(finding) == ["code", "severity", "message", "remedy", "files", "pairs"]
         return json.loads(json.dumps(findings))

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers.report_facts import NAMES, facts_of, pictures_of, with_classes
+from helpers.report_facts import CLASSES, NAMES, pictures_of, tiny_report, with_classes
 
 from quac.report.page import render
-from quac.system.files import read_json
 
 selenium = pytest.importorskip("selenium.webdriver")
 Keys = selenium.Keys
@@ -32,15 +32,18 @@ def browser():
 
 
 @pytest.fixture(scope="module", params=["tiny", "many"])
-def page(request, finished, tmp_path_factory):
-    """A report alone in its folder: that of the tiny workflow, and one of twelve classes with names to trip over."""
+def page(request, tmp_path_factory):
+    """A report alone in its folder: of two classes, and of twelve classes with hostile names."""
     path = tmp_path_factory.mktemp("alone") / f"{request.param}.html"
-    if request.param == "tiny":
-        shutil.copy(finished.folder / "reports/tiny.html", path)
-    else:
-        facts = with_classes(facts_of(finished), NAMES)
-        path.write_text(render(facts, pictures_of(facts)), encoding="utf-8")
+    report = tiny_report() if request.param == "tiny" else with_classes(tiny_report(), NAMES)
+    path.write_text(render(report, pictures_of(report)), encoding="utf-8")
     return path.as_uri()
+
+
+@pytest.fixture
+def workflow_page(finished, tmp_path):
+    """The report of the tiny workflow, alone in its folder."""
+    return Path(shutil.copy(finished.folder / "reports/tiny.html", tmp_path)).as_uri()
 
 
 def emulate(browser, width=1200, scheme="light"):
@@ -66,13 +69,22 @@ def test_the_report_opens_from_disk(browser, page):
         browser.execute_script("arguments[0].open = true", details)
     assert browser.get_log("browser") == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    assert page in asked
-    assert [url for url in asked if url != page and not url.startswith("data:")] == []
+    requested = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    assert page in requested
+    assert [url for url in requested if url != page and not url.startswith("data:")] == []
 
 
 def test_every_picture_is_there(browser, page):
     browser.get(page)
+    assert_pictures_are_there(browser)
+
+
+def test_every_picture_of_a_run_is_there(browser, workflow_page):
+    test_the_report_opens_from_disk(browser, workflow_page)
+    assert_pictures_are_there(browser)
+
+
+def assert_pictures_are_there(browser):
     urls = browser.execute_script(
         "return [...document.querySelectorAll('.picture')].map(e => getComputedStyle(e).backgroundImage)"
     )
@@ -105,11 +117,13 @@ def test_the_report_shows_the_numbers_of_the_matrices(finished, browser):
                     assert float(shown) == pytest.approx(scale * number, rel=0.006, abs=6e-4 if scale == 1 else 0.051)
 
 
-def test_the_grids_show_the_numbers_of_their_file(finished, browser):
+def test_the_grids_show_their_numbers(browser, tmp_path):
+    report = tiny_report()
+    report.styles.grids[1].rows[2].predicted[3] = "across"
+    (tmp_path / "grids.html").write_text(render(report, pictures_of(report)), encoding="utf-8")
     emulate(browser)
-    browser.get((finished.folder / "reports/tiny.html").as_uri())
+    browser.get((tmp_path / "grids.html").as_uri())
     browser.execute_script("document.querySelectorAll('.styles').forEach(element => element.open = true)")
-    made = read_json(finished.root / "styles/test.json")
     shown = {}
     for sheet in find(browser, ".sheet"):
         assert sheet.is_displayed()
@@ -118,11 +132,11 @@ def test_the_grids_show_the_numbers_of_their_file(finished, browser):
         missed = [[cell.get_attribute("class") for cell in row.find_elements("css selector", "td")] for row in rows]
         heads = [head.get_attribute("title") for head in sheet.find_elements("css selector", "thead th")[1:]]
         shown[sheet.get_attribute("aria-label")] = (heads, texts, missed)
-    for grid in made["grids"]:
-        heads, texts, missed = shown[f"queries converted into {grid['target']} by {grid['kind']} styles"]
-        assert heads == grid["styles"]
-        assert texts == [[f"{p:.2f}" for p in row["p_target"]] for row in grid["rows"]]
-        assert missed == [["" if c == grid["target"] else "missed" for c in row["predicted"]] for row in grid["rows"]]
+    for grid in report.styles.grids:
+        heads, texts, missed = shown[f"queries converted into {grid.target} with {grid.kind} styles"]
+        assert heads == grid.styles
+        assert texts == [[f"{p:.2f}" for p in row.p_target] for row in grid.rows]
+        assert missed == [["" if c == grid.target else "missed" for c in row.predicted] for row in grid.rows]
 
 
 def test_a_class_of_grids_is_opened_by_the_keyboard(browser, page):
@@ -144,9 +158,9 @@ def test_a_matrix_is_copied_as_its_file(finished, browser):
     assert browser.execute_script("return window.copied") == file.read_text()
 
 
-def test_the_heads_are_the_classes(browser, page, finished):
+def test_the_column_headers_are_the_classes(browser, page):
     browser.get(page)
-    names = NAMES if page.endswith("many.html") else facts_of(finished)["classes"]
+    names = NAMES if page.endswith("many.html") else CLASSES
     for panel in find(browser, ".panel")[:2]:
         heads = browser.execute_script(
             "return [...arguments[0].querySelectorAll('th span')].map(e => e.textContent)", panel
@@ -199,7 +213,7 @@ def test_tabs_and_choices_show_one_panel(browser, page):
     assert shown() == ["validation", "reference", "translation_rate"]
 
 
-def test_a_head_sorts_the_rows(browser, page):
+def test_a_column_header_sorts_the_rows(browser, page):
     browser.get(page)
 
     def values():

@@ -1,30 +1,38 @@
-"""The comparison: what differs, what is warned of, and what is no report's JSON."""
+"""The comparison: which settings differ, what it warns of, and how it handles names."""
 
-import copy
 import json
 import re
 
 import pytest
 from helpers.builders import command
-from helpers.report_facts import NAMES, facts_of, with_classes
+from helpers.report_facts import NAMES, tiny_report, with_classes
 
-from quac.report.compare import columns_of, find_differences, find_warnings, read_runs, render_comparison
+from quac.report.compare import (
+    columns_of,
+    find_differences,
+    find_warnings,
+    read_runs,
+    render_comparison,
+    report_links,
+    write_comparison,
+)
+from quac.system.errors import QuacError
 
 
 @pytest.fixture
-def write(finished, tmp_path):
-    """Writes the JSON of a run like the finished one, edited by `{dotted place: value}`; returns its path."""
+def write(tmp_path):
+    """Writes the JSON of a run like the tiny report, edited by `{place in the JSON: value}`; returns its path."""
 
-    def write(name, edits=(), facts=None):
-        facts = copy.deepcopy(facts or facts_of(finished))
+    def write(name, edits=(), report=None):
+        content = (report or tiny_report()).model_dump(mode="json")
         for place, value in dict(edits).items():
             *folders, last = place.split("/")
-            section = facts
+            section = content
             for folder in folders:
                 section = section[folder]
             section[last] = value
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.json"
-        path.write_text(json.dumps({**facts, "run": name}))
+        path.write_text(json.dumps({**content, "run": name}))
         return path
 
     return write
@@ -37,7 +45,7 @@ def test_settings_that_differ_are_listed_once(write):
     assert find_differences(runs[:1]) == {}
 
 
-def test_lists_of_the_split_maker_are_no_difference(write):
+def test_lists_that_split_wrote_are_not_a_difference(write):
     split = {"config/split": {"source": "d"}}
     runs = read_runs([write(name, {**split, "config/data/source": f"{name}/train.csv"}) for name in "ab"])
     assert find_differences(runs) == {}
@@ -45,7 +53,7 @@ def test_lists_of_the_split_maker_are_no_difference(write):
     assert find_differences(runs) == {"data.source": ["a", "b"]}
 
 
-def test_what_one_section_alone_changes_is_said(write):
+def test_a_setting_that_only_one_section_changes_is_listed(write):
     """Though another has a setting of that name and of those values."""
     edits = ("config/split", {"source": "A"}), ("config/split", {"source": "B"})
     edits = [{path: value, "config/data/source": f"{value['source']}/train.csv"} for path, value in edits]
@@ -59,18 +67,17 @@ def test_what_one_section_alone_changes_is_said(write):
     assert not any(name.endswith(".source") and name != "split.source" for name in found)
 
 
-def test_columns_have_the_numbers_of_the_shown_split(write, finished):
-    facts = facts_of(finished)
-    columns = {column["title"]: column for column in columns_of(read_runs([write("a")]))}
-    for matrix in facts["matrices"]:
-        if matrix["split"] == "test":
-            cell = columns[f"Conversion rate, {matrix['kind']}, %"]["cells"][0]
-            assert cell["value"] == matrix["averages"]["conversion_rate"]
-            assert cell["text"] == f"{100 * cell['value']:.1f}"
-            assert columns[f"L1, {matrix['kind']}"]["cells"][0]["value"] == matrix["averages"]["l1"]
-    assert columns["Selected step"]["cells"][0]["text"] == str(facts["selection"]["step"])
-    accuracy = facts["classifier"]["splits"]["test"]["accuracy"]
-    assert columns["Classifier accuracy, %"]["cells"][0]["value"] == accuracy
+def test_columns_have_the_numbers_of_the_shown_split(write):
+    report = tiny_report()
+    columns = {column.title: column for column in columns_of(read_runs([write("a")]))}
+    for matrix in report.matrices:
+        if matrix.split == "test":
+            cell = columns[f"Conversion rate, {matrix.kind}, %"].cells[0]
+            assert cell.value == matrix.averages.conversion_rate
+            assert cell.text == f"{100 * cell.value:.1f}"
+            assert columns[f"L1 distance, {matrix.kind}"].cells[0].value == matrix.averages.l1
+    assert columns["Selected step"].cells[0].text == str(report.selection.step)
+    assert columns["Classifier accuracy, %"].cells[0].value == report.classifier.splits["test"].accuracy
 
 
 @pytest.mark.parametrize(
@@ -86,71 +93,89 @@ def test_columns_have_the_numbers_of_the_shown_split(write, finished):
         ({"config/data/img_size": 64}, "size, range and channels of the images (distances depend on them)"),
     ],
 )
-def test_what_cannot_be_compared_fairly_is_said(write, edits, warning):
+def test_warns_when_runs_are_not_comparable(write, edits, warning):
     runs = read_runs([write("a"), write("b", edits), write("c")])
-    assert list(find_warnings(runs)) == ([f"Not the {warning} of a: b."] if warning else [])
+    assert list(find_warnings(runs)) == ([f"Different {warning} than a: b."] if warning else [])
 
 
-def test_other_classes_are_said_and_another_order_of_them_is_not(write, finished):
-    facts = facts_of(finished)
-    runs = read_runs([write("a"), write("b", facts=with_classes(facts, ["along", "across"]))])
+def test_warns_of_other_classes_but_not_of_another_order(write):
+    report = tiny_report()
+    runs = read_runs([write("a"), write("b", report=with_classes(report, ["along", "across"]))])
     assert list(find_warnings(runs)) == []
-    runs = read_runs([write("a"), write("b", facts=with_classes(facts, ["along", "round"]))])
-    assert list(find_warnings(runs)) == ["Not the classes of a: b."]
+    runs = read_runs([write("a"), write("b", report=with_classes(report, ["along", "round"]))])
+    assert list(find_warnings(runs)) == ["Different classes than a: b."]
 
 
-def test_names_are_data_never_markup(write, finished, tmp_path):
-    facts = with_classes(facts_of(finished), NAMES)
+def test_names_are_data_never_markup(write):
+    report = with_classes(tiny_report(), NAMES)
     edits = {"config/model/final_activation": "<i>x</i>"}
-    runs = read_runs([write("plain"), *(write(name, edits, facts) for name in NAMES[1:])])
-    html = render_comparison(runs, tmp_path / "index.html")
+    runs = read_runs([write("plain"), *(write(name, edits, report) for name in NAMES[1:])])
+    html = render_comparison(runs, [None] * len(runs))
     scripts = re.findall(r"<script[^>]*>(.*?)</script>", html, re.DOTALL)
     assert len(scripts) == 3  # ours
     assert [run["name"] for run in json.loads(scripts[1])["runs"]] == ["plain", *NAMES[1:]]
     assert "<i>" not in html
     assert "<b>" not in html
-    assert html == render_comparison(runs, tmp_path / "index.html")
+    assert html == render_comparison(runs, [None] * len(runs))
 
 
-def test_reports_beside_their_json_are_linked_from_the_page(write, tmp_path):
+def test_reports_next_to_their_json_are_linked_from_the_page(write, tmp_path):
     path = write("a")
     (tmp_path / "x & y #1").mkdir()
     json_file = path.rename(tmp_path / "x & y #1/r.json")
-    assert ">a</a>" not in render_comparison(read_runs([json_file]), tmp_path / "index.html")
+    page = tmp_path / "out/index.html"
+    write_comparison([json_file], page)
+    assert ">a</a>" not in page.read_text()
     json_file.with_suffix(".html").touch()
-    html = render_comparison(read_runs([json_file]), tmp_path / "out/index.html")
-    assert '<a href="../x%20%26%20y%20%231/r.html">a</a>' in html
+    write_comparison([json_file], page)
+    assert '<a href="../x%20%26%20y%20%231/r.html">a</a>' in page.read_text()
+    assert report_links([json_file], tmp_path / "index.html") == ["x%20%26%20y%20%231/r.html"]
 
 
-def test_runs_of_one_name_are_called_by_their_files(write):
+def test_runs_of_one_name_are_named_by_their_files(write):
     paths = [write("a"), write("a"), write("b")]
-    assert [run.name for run in read_runs(paths)] == [str(paths[0]), str(paths[1]), "b"]
+    assert [run.run for run in read_runs(paths)] == [str(paths[0]), str(paths[1]), "b"]
 
 
-def test_the_command_writes_the_page(write, tmp_path):
-    out = tmp_path / "pages/index.html"
-    done = command("compare", write("a"), write("b"), "--out", out)
-    assert done.status == 0, done.said
-    assert "2 runs" in out.read_text()
+def test_the_page_is_written_and_never_over_a_report(write, tmp_path):
+    page = tmp_path / "pages/index.html"
+    write_comparison([write("a"), write("b")], page)
+    assert "2 runs" in page.read_text()
     path = write("c")
-    assert "would be overwritten" in command("compare", path, "--out", path).said
+    with pytest.raises(QuacError, match="would be overwritten"):
+        write_comparison([path], path)
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "{}", '"x"', '{"run": "a", "classes": ["x"], "shown_split": "test"}'])
-def test_what_is_no_reports_json_is_named(tmp_path, content):
-    path = tmp_path / "other.json"
-    path.write_text(content)
-    done = command("compare", path, "--out", tmp_path / "index.html")
+def test_a_file_that_is_not_a_report_leaves_no_page(write, tmp_path):
+    (tmp_path / "other.json").write_text("{}")
+    done = command("compare", write("a"), tmp_path / "other.json", "--out", tmp_path / "index.html")
     assert done.status == 1
-    assert "other.json: is not the JSON of a report, or of one of another version" in done.said
-    assert "leave it out, or run the workflow again" in done.said
+    assert "other.json: not the JSON of a report" in done.output
     assert not (tmp_path / "index.html").exists()
 
 
-def test_an_older_versions_json_is_named(write, finished):
-    facts = facts_of(finished)
-    del facts["matrices"][-1]["averages"]["l1"]
-    path = write("a", facts=facts)
-    done = command("compare", path, "--out", path.parent / "index.html")
-    assert done.status == 1
-    assert f"{path}: is not the JSON" in done.said
+def test_a_metric_that_an_older_report_lacks_is_a_dash(write):
+    report = tiny_report()
+    content = report.model_dump(mode="json")
+    for matrix in content["matrices"]:
+        for numbers in (matrix["averages"], *matrix["cells"]):
+            for name in [name for name in numbers if name.startswith(("l1", "conversion_rate"))]:
+                del numbers[name]
+    for score in content["selection"]["scores"]:
+        del score["l1"]
+    runs = read_runs([write("a"), write("b", report=type(report).model_validate(content))])
+    columns = {column.title: column for column in columns_of(runs)}
+    for title in ("L1 distance, latent", "Conversion rate, reference, %"):
+        assert columns[title].cells[1].text == "\N{EN DASH}"
+        assert columns[title].cells[0].text != "\N{EN DASH}"
+    assert "null" in render_comparison(runs, [None, None])
+
+
+def test_a_style_kind_that_a_run_lacks_is_a_dash(write):
+    report = tiny_report()
+    report.matrices = [matrix for matrix in report.matrices if matrix.kind == "latent"]
+    report.selection.scores = [score for score in report.selection.scores if score.kind == "latent"]
+    runs = read_runs([write("a"), write("b", report=report)])
+    columns = {column.title: column for column in columns_of(runs)}
+    assert columns["Translation rate, reference, %"].cells[1].text == "\N{EN DASH}"
+    assert "2 runs" in render_comparison(runs, [None, None])

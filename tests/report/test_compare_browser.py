@@ -1,13 +1,12 @@
 """The comparison in headless Chromium."""
 
-import copy
 import json
 
 import pytest
-from helpers.report_facts import NAMES, facts_of, with_classes
+from helpers.report_facts import NAMES, tiny_report, with_classes
 from report import test_browser
 
-from quac.report.compare import read_runs, render_comparison
+from quac.report.compare import write_comparison
 
 browser, emulate, find, press = (getattr(test_browser, name) for name in ("browser", "emulate", "find", "press"))
 Keys = test_browser.Keys
@@ -15,33 +14,33 @@ COUNTS = (1, 3, 12)
 MINUS = "\N{MINUS SIGN}"
 
 
-def reports_of(finished):
-    """{name: facts}: three runs that differ in their rates, the third of other classes with names to trip over."""
-    plain, better = facts_of(finished), copy.deepcopy(facts_of(finished))
-    better["config"]["loss"]["lambda_cyc"] = 20.0
-    for matrix in (*plain["matrices"], *better["matrices"]):
-        for cell in matrix["cells"]:
-            shift = 0.625 if matrix in better["matrices"] and cell["source"] == "along" else 0.0
-            for end, value in (("", 0.25), ("_low", 0.0), ("_high", 0.5)):
-                cell[f"translation_rate{end}"] = value + shift
-    odd = with_classes(facts_of(finished), NAMES)
-    odd["config"]["loss"]["lambda_cyc"] = 3.0
+def three_reports():
+    """{name: report}: three runs that differ in their rates, the third with other classes of hostile names."""
+    plain, better, odd = tiny_report(), tiny_report(), with_classes(tiny_report(), NAMES)
+    better.config["loss"]["lambda_cyc"] = 20.0
+    for report in (plain, better):
+        for matrix in report.matrices:
+            for cell in matrix.cells:
+                shift = 0.625 if report is better and cell.source == "along" else 0.0
+                for end, value in (("", 0.25), ("_low", 0.0), ("_high", 0.5)):
+                    setattr(cell, f"translation_rate{end}", value + shift)
+    odd.config["loss"]["lambda_cyc"] = 3.0
     return {"plain": plain, "better": better, NAMES[0]: odd}
 
 
 @pytest.fixture(scope="module")
-def pages(finished, tmp_path_factory):
+def pages(tmp_path_factory):
     """{number of runs: URL of their comparison, alone in its folder}."""
-    reports = list(reports_of(finished).items())
+    reports = list(three_reports().items())
     reports += [(NAMES[number], reports[number % 3][1]) for number in range(3, 12)]
     folder = tmp_path_factory.mktemp("reports")
     paths = [folder / f"{number}.json" for number in range(12)]
-    for path, (name, facts) in zip(paths, reports, strict=True):
-        path.write_text(json.dumps({**facts, "run": name}))
+    for path, (name, report) in zip(paths, reports, strict=True):
+        path.write_text(report.model_copy(update={"run": name}).model_dump_json())
     found = {}
     for count in COUNTS:
         page = tmp_path_factory.mktemp("alone") / "index.html"
-        page.write_text(render_comparison(read_runs(paths[:count]), page), encoding="utf-8")
+        write_comparison(paths[:count], page)
         found[count] = page.as_uri()
     return found
 
@@ -67,8 +66,8 @@ def test_it_opens_from_disk(browser, pages, count):
     assert len(names_of(browser)) == count
     assert browser.get_log("browser") == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    assert [asked_for for asked_for in asked if asked_for != url and not asked_for.startswith("data:")] == []
+    requested = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    assert [other for other in requested if other != url and not other.startswith("data:")] == []
 
 
 def test_one_run_has_its_matrix_alone(browser, pages):
@@ -77,6 +76,25 @@ def test_one_run_has_its_matrix_alone(browser, pages):
     assert [cell.text for cell in figure.find_elements("css selector", "td b")] == ["25.0"] * 4
     browser.execute_script("document.querySelector('[name=rate][value=conversion_rate]').click()")
     assert [cell.text for cell in find(browser, "#drawn td b")] != ["25.0"] * 4
+
+
+def test_missing_numbers_are_dashes(browser, tmp_path):
+    old = tiny_report().model_dump(mode="json")
+    old["matrices"] = [matrix for matrix in old["matrices"] if matrix["kind"] == "latent"]
+    for matrix in old["matrices"]:
+        for numbers in (matrix["averages"], *matrix["cells"]):
+            for name in [name for name in numbers if name.startswith("conversion_rate")]:
+                del numbers[name]
+    (tmp_path / "old.json").write_text(json.dumps({**old, "run": "old"}))
+    (tmp_path / "new.json").write_text(tiny_report().model_dump_json())
+    write_comparison([tmp_path / "old.json", tmp_path / "new.json"], tmp_path / "index.html")
+    browser.get((tmp_path / "index.html").as_uri())
+    assert {cell.text for cell in find(browser, "#drawn figure:last-child td")} == {"+0.0"}
+    for choice in ("[name=rate][value=conversion_rate]", "[name=kind][value=reference]"):
+        browser.execute_script(f"document.querySelector('{choice}').click()")
+        for figure in ("first", "last"):
+            assert {cell.text for cell in find(browser, f"#drawn figure:{figure}-child td")} == {"\N{EN DASH}"}
+    assert browser.get_log("browser") == []
 
 
 @pytest.mark.parametrize("count", [3, 12])
@@ -99,7 +117,7 @@ def test_two_matrices_and_their_difference(browser, pages, count):
     assert {cell.text for cell in find(browser, "#drawn figure:last-child td")} == {"\N{EN DASH}"}
 
 
-def test_a_head_sorts_numbers_as_numbers(browser, pages):
+def test_a_column_header_sorts_numerically(browser, pages):
     browser.get(pages[3])
     for expected in (["better", NAMES[0], "plain"], ["plain", NAMES[0], "better"], ["plain", "better", NAMES[0]]):
         browser.execute_script("document.querySelectorAll('#table thead button')[1].click()")
@@ -107,7 +125,7 @@ def test_a_head_sorts_numbers_as_numbers(browser, pages):
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_a_word_leaves_the_runs_that_have_it(browser, pages, count):
+def test_the_filter_shows_only_matching_runs(browser, pages, count):
     browser.get(pages[count])
     find(browser, "#filter")[0].send_keys("PLAIN")
     assert names_of(browser) == ["plain"]

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from quac.report.gallery import MOST_BYTES, choose_entries, show_examples
+from quac.report.gallery import MAX_BYTES, choose_entries, show_examples
 
 
 def table(hits, misses):
@@ -28,34 +28,34 @@ def table(hits, misses):
 def chosen(hits, misses, examples):
     entries = choose_entries({"latent": table(hits, misses)}, ["a", "b"], examples)
     return {
-        group: [int(entry["query"][2:5]) for entry in entries if entry["group"] == group]
+        group: [int(entry.query[2:5]) for entry in entries if entry.group == group]
         for group in ("best", "typical", "failed")
     }
 
 
-def test_the_best_typical_ones_and_the_farthest():
+def test_chooses_the_best_typical_ones_and_the_farthest():
     assert chosen(24, 5, 3) == {"best": [23, 22, 21], "typical": [0, 10, 20], "failed": [28, 27, 26]}
 
 
-def test_few_and_none():
+def test_few_or_no_examples():
     assert chosen(1, 0, 4) == {"best": [0], "typical": [], "failed": []}
     assert chosen(3, 3, 0) == {"best": [], "typical": [], "failed": []}
 
 
-def test_pictures_that_take_too_much_end_then_become_smaller():
+def test_pictures_over_the_limit_are_left_out_then_made_smaller():
     entries = choose_entries({"latent": table(9, 9)}, ["a", "b"], 3)
-    assert [entry["round"] for entry in entries] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert [entry.round for entry in entries] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
     def show(bytes_of_side):
         found, pictures = show_examples(
             entries, lambda entry, side: "", lambda entry, side: "x" * int(bytes_of_side(side))
         )
         assert len(found) == len(pictures["generated"])
-        assert set(pictures["queries"]) == {entry["query"] for entry in found}
+        assert set(pictures["queries"]) == {entry.query for entry in found}
         return len(found), len(pictures["generated"][0])
 
     assert show(lambda side: 1000) == (9, 1000)
-    assert show(lambda side: MOST_BYTES / 4) == (4, MOST_BYTES / 4)
-    assert show(lambda side: MOST_BYTES if side > 64 else 1000) == (9, 1000)
-    assert show(lambda side: 2 * MOST_BYTES)[0] == 1  # never nothing
+    assert show(lambda side: MAX_BYTES / 4) == (4, MAX_BYTES / 4)
+    assert show(lambda side: MAX_BYTES if side > 64 else 1000) == (9, 1000)
+    assert show(lambda side: 2 * MAX_BYTES)[0] == 1  # never nothing
     assert show_examples([], None, None) == ([], {"queries": {}, "generated": []})

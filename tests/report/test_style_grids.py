@@ -1,17 +1,18 @@
 import numpy as np
-from helpers.report_facts import facts_of
+from helpers.report_facts import report_of
 from PIL import Image
 
 from quac.data.store import Store
 from quac.report.pictures import data_uri, query_picture
-from quac.report.style_grids import MOST_BYTES, SIDES, show_grids
+from quac.report.style_grids import MAX_BYTES, SIDES, show_grids
 from quac.system.files import read_json
 
 
 def made(queries=3, styles=2):
-    """Grids of three classes: query n is of class n, whose probabilities tell its place."""
+    """Grids of three classes: query n is of class n, whose probabilities encode its position."""
     names = [str(number) for number in range(queries)]
     return {
+        "references": "train",
         "queries": [{"query": f"{name}/x.png", "source": name} for name in names],
         "grids": [
             {
@@ -38,39 +39,39 @@ def show(bytes_of_side):
 
 
 def test_every_picture_is_in_its_place():
-    facts, pictures = show(lambda side: 0)
-    assert {name: facts[name] for name in ("queries", "grids")} == made()
-    assert (facts["chosen"], facts["side"]) == (3, 96)
+    grids, pictures = show(lambda side: 0)
+    assert grids.model_dump(exclude={"chosen", "side"}) == made()
+    assert (grids.chosen, grids.side) == (3, 96)
     assert pictures["queries"] == ["0/x.png-96", "1/x.png-96", "2/x.png-96"]
     assert pictures["references"] == {f"{n}/{m}.png": f"{n}/{m}.png-96" for n in range(3) for m in range(2)}
-    for grid, rows in zip(facts["grids"], pictures["generated"], strict=True):
+    for grid, rows in zip(grids.grids, pictures["generated"], strict=True):
         assert rows == [
-            [f"{grid['kind']}-{grid['target']}-{row['query']}-{style}-96" for style in range(2)] for row in grid["rows"]
+            [f"{grid.kind}-{grid.target}-{row.query}-{style}-96" for style in range(2)] for row in grid.rows
         ]
 
 
-def test_pictures_that_take_too_much_become_smaller_then_end():
-    facts, _ = show(lambda side: MOST_BYTES if side > 32 else 1000)
-    assert (len(facts["queries"]), facts["side"]) == (3, 32)
-    facts, pictures = show(lambda side: MOST_BYTES / 30)  # 6 references, then 9 of each query
-    assert (len(facts["queries"]), facts["chosen"], facts["side"]) == (2, 3, SIDES[-1])
-    assert [[row["query"] for row in grid["rows"]] for grid in facts["grids"]] == 2 * [[1], [0], [0, 1]]
+def test_pictures_over_the_limit_are_made_smaller_then_left_out():
+    grids, _ = show(lambda side: MAX_BYTES if side > 32 else 1000)
+    assert (len(grids.queries), grids.side) == (3, 32)
+    grids, pictures = show(lambda side: MAX_BYTES / 30)  # 6 references, then 9 of each query
+    assert (len(grids.queries), grids.chosen, grids.side) == (2, 3, SIDES[-1])
+    assert [[row.query for row in grid.rows] for grid in grids.grids] == 2 * [[1], [0], [0, 1]]
     assert [len(rows) for rows in pictures["generated"]] == 2 * [1, 1, 2]
     assert len(pictures["queries"]) == 2
-    facts, _ = show(lambda side: 2 * MOST_BYTES)
-    assert len(facts["queries"]) == 1  # never nothing
+    grids, _ = show(lambda side: 2 * MAX_BYTES)
+    assert len(grids.queries) == 1  # never nothing
 
 
 def test_the_report_shows_what_was_made(finished):
-    shown, made = facts_of(finished)["styles"], read_json(finished.root / "styles/test.json")
-    assert {name: shown[name] for name in ("queries", "grids")} == {name: made[name] for name in ("queries", "grids")}
+    shown, made = report_of(finished).styles, read_json(finished.root / "styles/test.json")
+    assert shown.model_dump(include={"queries", "grids"}) == {name: made[name] for name in ("queries", "grids")}
     html = (finished.folder / "reports/tiny.html").read_text()
     pictures = [path for path in (finished.root / "styles/test").rglob("*.png")]
     assert len(pictures) == 2 * 2 * 4 * 6  # kinds, targets, queries of the other class, styles
     for path in pictures:
         assert data_uri(Image.open(path), 96) in html
     train = Store.open(finished.root / "data/train.store", finished.root / "data/train.parquet")
-    references = [name for grid in shown["grids"] if grid["kind"] == "reference" for name in grid["styles"]]
+    references = [name for grid in shown.grids if grid.kind == "reference" for name in grid.styles]
     for name in references:
         picture = query_picture(train, train.paths.tolist().index(name), 96)
         assert f'<img src="{picture}" alt="reference {name}"' in html

@@ -1,16 +1,13 @@
-"""What a tracker is told: the rates are those of the matrices."""
-
-import json
+"""What a tracker gets: the rates are those of the matrices."""
 
 import pandas as pd
+import yaml
 from helpers.builders import tiny_config
 from helpers.wandb_file import OfflineRun
-from typer.testing import CliRunner
 
-from quac.cli.command import app
-from quac.config.evaluation import KINDS
+from quac.config.choices import STYLE_KINDS
 from quac.evaluation.metrics import RATES
-from quac.report.tracker_results import collect_results
+from quac.report.tracker_results import collect_results, send_results
 from quac.system.files import read_json, write_json
 from quac.training.tracking.base import id_of
 
@@ -25,7 +22,7 @@ def test_rates_and_matrices_are_those_of_the_evaluation(finished):
     assert list(results.rates) == [2, 4]
     assert results.step == read_json(finished.root / "selection/selected.json")["step"]
     averages = pd.read_csv(finished.root / "selection/scores.csv").set_index(["step", "kind"])
-    for kind in KINDS:
+    for kind in STYLE_KINDS:
         for metric in RATES:
             for split in ("validation", "test"):
                 path = finished.root / f"evaluation/{split}/{kind}_{metric}.csv"
@@ -40,17 +37,15 @@ def test_rates_and_matrices_are_those_of_the_evaluation(finished):
 
 
 def track(finished, folder, **log):
-    html, numbers, scores = inputs(finished)
-    write_json(folder / "marker.json", {"end": 4, "checkpoints": {"4": {"file": str(folder / "states/abc/4.ckpt")}}})
-    words = ["track-results", "--marker", folder / "marker.json", "--html", html, "--numbers", numbers]
-    words += [word for path in scores for word in ("--scores", path)]
-    words += ["--config", json.dumps(tiny_config(log=log).model_dump()), "--out", folder / "tracked.json"]
-    result = CliRunner().invoke(app, [str(word) for word in words])
-    assert result.exit_code == 0, result.output
-    return read_json(folder / "tracked.json")
+    html, numbers, _ = inputs(finished)
+    checkpoints = {"4": {"file": str(folder / "states/abc/4.ckpt")}}
+    write_json(folder / "trained.json", {"end": 4, "id": "abc", "checkpoints": checkpoints})
+    (folder / "config.yaml").write_text(yaml.safe_dump(tiny_config(log=log).model_dump(mode="json")))
+    scores = str(finished.root / "selection/{step:06d}.parquet")
+    return send_results(folder / "config.yaml", folder / "trained.json", scores, html, numbers)
 
 
-def test_the_command_adds_them_to_the_run_of_the_training(finished, tmp_path):
+def test_results_are_added_to_the_run_of_the_training(finished, tmp_path):
     assert track(finished, tmp_path, mode="offline") == {"tracker": "wandb", "added": True}
     run_id = id_of("abc", tiny_config().solver.root_dir)
     assert run_id != id_of("abc", "results/another")
@@ -61,7 +56,7 @@ def test_the_command_adds_them_to_the_run_of_the_training(finished, tmp_path):
     assert written.steps == []
 
 
-def test_the_command_fails_nothing(finished, tmp_path, monkeypatch):
+def test_a_failing_tracker_is_only_logged(finished, tmp_path, monkeypatch):
     monkeypatch.setattr("quac.training.tracking.wandb_run.wandb.init", lambda **_: 1 / 0)
     assert track(finished, tmp_path, mode="offline") == {"tracker": "wandb", "added": False}
     assert track(finished, tmp_path, mode="disabled") == {"tracker": "none", "added": False}

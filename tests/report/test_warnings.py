@@ -1,62 +1,54 @@
-import copy
-
 import pytest
+from helpers.report_facts import tiny_report
 
+from quac.report.schema import CheckedClassifier, Finding, Masks
 from quac.report.warnings import find_warnings
 
-RATES = {"translation_rate": 0.9, "conversion_rate": 1.0}
+
+def warnings_of(change):
+    report = tiny_report()
+    change(report)
+    return [(warning.section, warning.text) for warning in find_warnings(report)]
 
 
-@pytest.fixture
-def facts():
-    cell = {"source": "a", "target": "b", "scored": 10}
-    return {
-        "shown_split": "test",
-        "masks": None,
-        "selection": {"split": "validation"},
-        "config": {"loss": {"lambda_cls": 0.0}, "validation_config": {"min_accuracy": 0.8}},
-        "classifier": {"splits": {"test": {"accuracy": 0.9, "calibration_error": 0.1}}, "judges": {}},
-        "matrices": [{"split": "test", "kind": "latent", "cells": [cell], "averages": RATES}],
-        "data": {"findings": []},
-        "stages": [{"commit": "one"}, {"commit": "one"}],
-    }
+def test_a_sound_report_has_no_warnings():
+    assert warnings_of(lambda report: None) == []
 
 
-def test_nothing_to_warn_of(facts):
-    assert find_warnings(facts) == []
+def below_minimum(report):
+    report.config["validation_config"]["min_accuracy"] = 0.8
+    report.accuracy.accuracy = 0.7
 
 
-def changed(facts, change):
-    facts = copy.deepcopy(facts)
-    change(facts)
-    return [(warning["section"], warning["text"]) for warning in find_warnings(facts)]
+FINDING = Finding(code="x", severity="warning", message="alike", remedy="look")
+MASKS = Masks(edge=0, queries={"test": (12, 15)})
 
 
 @pytest.mark.parametrize(
     ("section", "words", "change"),
     [
-        ("selection", "There is no test split", lambda f: f["selection"].update(split="test")),
-        ("classifier", "was trained on", lambda f: f["config"]["loss"].update(lambda_cls=0.5)),
-        ("classifier", "right on 70.0 %", lambda f: f["classifier"]["splits"]["test"].update(accuracy=0.7)),
-        ("classifier", "11.0 % off", lambda f: f["classifier"]["splits"]["test"].update(calibration_error=0.11)),
-        ("matrices", "queries of: a 9", lambda f: f["matrices"][0]["cells"][0].update(scored=9)),
-        ("matrices", "3 of 15 test queries", lambda f: f.update(masks={"edge": 0, "queries": {"test": [12, 15]}})),
-        (
-            "data",
-            "alike. Remedy: look.",
-            lambda f: f["data"]["findings"].append({"message": "alike", "remedy": "look"}),
-        ),
-        ("provenance", "one, unknown", lambda f: f["stages"].append({"commit": None})),
+        ("selection", "There is no test split", lambda r: setattr(r.selection, "split", "test")),
+        ("classifier", "part of the training loss", lambda r: r.config["loss"].update(lambda_cls=0.5)),
+        ("classifier", "right on 70.0 %", below_minimum),
+        ("classifier", "11.0 % off", lambda r: setattr(r.accuracy, "calibration_error", 0.11)),
+        ("matrices", "queries of: across 9", lambda r: setattr(r.matrices[2].cells[0], "scored", 9)),
+        ("matrices", "3 of 15 test queries", lambda r: setattr(r, "masks", MASKS)),
+        ("data", "alike. Remedy: look.", lambda r: r.data.findings.append(FINDING)),
+        ("provenance", "c0ffee, unknown", lambda r: setattr(r.stages[0], "commit", None)),
     ],
 )
-def test_each_warning_names_its_section(facts, section, words, change):
-    ((found, text),) = changed(facts, change)
+def test_each_warning_names_its_section(section, words, change):
+    ((found, text),) = warnings_of(change)
     assert (found, words in text) == (section, True)
 
 
-def test_judges_that_disagree(facts):
-    facts["classifier"]["judges"]["other"] = {}
-    averages = {"translation_rate_by_other": 0.81, "conversion_rate_by_other": 0.85}
-    facts["matrices"][0]["averages"] = {**RATES, **averages}
-    ((_, text),) = changed(facts, lambda _: None)
+def test_warns_of_judges_that_disagree():
+    def disagree(report):
+        checked = report.classifier.model_dump(exclude={"judges", "fit", "classes"})
+        report.classifier.judges["other"] = CheckedClassifier.model_validate(checked)
+        averages = report.matrices[2].averages
+        averages.translation_rate, averages.conversion_rate = 0.9, 1.0
+        averages.translation_rate_by_other, averages.conversion_rate_by_other = 0.81, 0.85
+
+    ((_, text),) = warnings_of(disagree)
     assert "conversion rate is 100.0 % by the first and 85.0 % by other" in text

@@ -32,7 +32,7 @@ def holder(tmp_path):
     process.wait()
 
 
-def test_another_trainer_on_this_machine_is_asked_to_save_and_stop(holder, tmp_path, caplog):
+def test_another_trainer_on_this_machine_is_stopped_after_saving(holder, tmp_path, caplog):
     caplog.set_level("INFO", logger="quac")
     with only_trainer(tmp_path / "state"):
         assert (tmp_path / "state" / "saved").exists()
@@ -47,7 +47,7 @@ def test_a_killed_trainer_holds_nothing(holder, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("error", [ProcessLookupError, PermissionError])
-def test_a_trainer_that_cannot_be_asked_is_waited_for(holder, tmp_path, monkeypatch, caplog, error):
+def test_a_trainer_that_cannot_be_signalled_is_waited_for(holder, tmp_path, monkeypatch, caplog, error):
     """It has just ended, or is another user's."""
     from quac.system import lock
 
@@ -56,20 +56,20 @@ def test_a_trainer_that_cannot_be_asked_is_waited_for(holder, tmp_path, monkeypa
 
     monkeypatch.setattr(lock.os, "kill", refuse)
     caplog.set_level("INFO", logger="quac")
-    lock._ask_to_stop({"host": lock.socket.gethostname(), "pid": holder.pid}, tmp_path)
+    lock._request_stop({"host": lock.socket.gethostname(), "pid": holder.pid}, tmp_path)
     assert "waiting until it stops" in caplog.text
 
 
-def test_a_process_that_is_no_trainer_is_not_signalled(tmp_path, monkeypatch):
+def test_a_process_that_is_not_a_trainer_is_not_signalled(tmp_path, monkeypatch):
     """Process numbers are used again: the one in a lock file may belong to anybody."""
     from quac.system import lock
 
     killed = []
     monkeypatch.setattr(lock.os, "kill", lambda *args: killed.append(args))
     sleeper = subprocess.Popen(["sleep", "60"])
-    lock._ask_to_stop({"host": lock.socket.gethostname(), "pid": sleeper.pid}, tmp_path)
-    lock._ask_to_stop({"host": "elsewhere", "pid": 1}, tmp_path)
-    lock._ask_to_stop({"host": None, "pid": None}, tmp_path)
+    lock._request_stop({"host": lock.socket.gethostname(), "pid": sleeper.pid}, tmp_path)
+    lock._request_stop({"host": "elsewhere", "pid": 1}, tmp_path)
+    lock._request_stop({"host": None, "pid": None}, tmp_path)
     assert killed == []
     monkeypatch.undo()
     sleeper.kill()

@@ -5,14 +5,14 @@ import sys
 
 from helpers.builders import ROOT
 
-from quac.system.files import digest_of, write_json
+from quac.system.files import json_sha256, write_json
 from quac.system.provenance import Provenance
 
 
-def test_a_record_says_what_made_a_result(tmp_path):
+def test_a_record_states_what_made_a_result(tmp_path):
     write_json(tmp_path / "key.json", {"a": 1})
     record = Provenance("train", tmp_path / "key.json").record(device="cpu")
-    assert record["keys"] == [digest_of({"a": 1})]
+    assert record["keys"] == [json_sha256({"a": 1})]
     assert record["device"] == "cpu"
     assert {"python", "torch", "pandas"} <= set(record["versions"])
     assert record["seconds"] >= 0

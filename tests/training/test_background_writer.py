@@ -1,4 +1,4 @@
-"""Writing beside the training, and on a full disk."""
+"""Writing in the background, and on a full disk."""
 
 import errno
 import threading
@@ -11,7 +11,7 @@ from quac.training.background_writer import Writer
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
+def _short_retries(monkeypatch):
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
 
 
@@ -28,7 +28,7 @@ def full_disk(times, done):
     return job
 
 
-def test_jobs_are_done_beside_the_caller_and_in_order():
+def test_jobs_are_carried_out_in_the_background_in_order():
     go, done = threading.Event(), []
     with Writer() as writer:
         writer.submit(lambda: go.wait(10), lambda: done.append(1))
@@ -38,7 +38,7 @@ def test_jobs_are_done_beside_the_caller_and_in_order():
     assert done == [1, 2]
 
 
-def test_an_error_reaches_the_next_that_writes_and_the_end():
+def test_an_error_is_raised_by_the_next_submit_and_at_the_end():
     def fail():
         raise ValueError("odd")
 
@@ -50,19 +50,19 @@ def test_an_error_reaches_the_next_that_writes_and_the_end():
         writer.submit(fail)
 
 
-def test_a_full_disk_is_waited_for_and_said_once(caplog):
+def test_waits_for_a_full_disk_with_one_warning(caplog):
     done = []
     with caplog.at_level("WARNING", "quac"), Writer() as writer:
         writer.submit(full_disk(3, done))
-        writer.patiently(full_disk(2, done))
+        writer.retry_when_full(full_disk(2, done))
     assert done == ["written", "written"]
     assert caplog.text.count("state.pt: no space left on the disk; waiting for room, nothing is lost") == 2
 
 
-def test_who_gives_up_gets_the_error():
+def test_stop_waiting_raises_the_error():
     with Writer() as writer:
         writer.submit(full_disk(10**9, []))
         time.sleep(0.05)
-        writer.give_up = True
+        writer.stop_waiting = True
         with pytest.raises(OSError, match="No space"):
             writer.wait()

@@ -9,7 +9,7 @@ def rows(path):
     return path.read_text().splitlines()
 
 
-def test_a_step_that_comes_again_replaces_its_row(tmp_path):
+def test_a_step_that_is_logged_again_replaces_its_row(tmp_path):
     path = tmp_path / "history.csv"
     history = History(path)
     for step in (10, 20, 30):
@@ -30,7 +30,7 @@ def test_a_row_is_on_disk_before_a_state_that_covers_it(tmp_path, monkeypatch):
     assert synced == [["step,a", "1,1.0", "2,2.0"]]
 
 
-def test_a_row_that_did_not_fit_on_the_disk_at_first_takes_no_other_with_it(tmp_path, monkeypatch):
+def test_a_row_that_failed_on_a_full_disk_can_be_appended_again_and_damages_no_other(tmp_path, monkeypatch):
     path = tmp_path / "history.csv"
     history = History(path)
     history.append({"step": 1, "a": 0.5})

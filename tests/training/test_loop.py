@@ -1,28 +1,30 @@
-"""The loop: going on is starting, and gives the same weights bit for bit."""
+"""The loop: resume is start, and gives the same weights bit for bit."""
 
 import errno
 import os
 import signal
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.builders import make_store, tiny_config, training_settings
+from helpers.builders import make_store, run_options, training_config
 from PIL import Image
 
 from quac.data.batches import to_pixels
-from quac.models.starganv2.checkpoint import StateFolder, open_checkpoint
+from quac.models.starganv2.checkpoint import open_checkpoint
 from quac.models.starganv2.networks import AVERAGED
 from quac.models.starganv2.samples import GRIDS
 from quac.system.errors import QuacError
 from quac.training.history import History
-from quac.training.loop import Stopped, Trainer, train
+from quac.training.loop import Stopped, train
+from quac.training.plan import Plan
+from quac.training.state import StateFolder
+from quac.training.trainer import Trainer
 
 CPU = torch.device("cpu")
-THROUGHPUT = ["images_per_second", "waiting_share", "tflop_per_second"]
+THROUGHPUT = ["images_per_second", "waiting_share"]
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
@@ -30,11 +32,11 @@ class Recorder:
     """A tracker that remembers, and may do something at a step."""
 
     def __init__(self, at=None, action=None):
-        self.caught_up, self.steps, self.released, self.images = [], [], [], {}
+        self.backfilled, self.steps, self.flushed, self.images = [], [], [], {}
         self.at, self.action = at, action
 
-    def catch_up(self, rows):
-        self.caught_up = [step for step, *_ in rows]
+    def backfill(self, rows):
+        self.backfilled = [step for step, *_ in rows]
 
     def log(self, step, numbers, images):
         assert all(path.is_file() for path in images.values())
@@ -43,8 +45,8 @@ class Recorder:
         if step == self.at:
             self.action()
 
-    def release(self, step):
-        self.released.append(step)
+    def flush_until(self, step):
+        self.flushed.append(step)
 
 
 @pytest.fixture(scope="module")
@@ -52,26 +54,28 @@ def store(tmp_path_factory):
     return make_store(tmp_path_factory.mktemp("store"), {"across": 6, "along": 4})
 
 
-SETTINGS = training_settings(tiny_config(loss={"lambda_ds": 1.0, "ds_iter": 6}))
+LOSS = {"lambda_ds": 1.0, "ds_iter": 6}
+CONFIG = training_config(loss=LOSS)
 
 
-def run(path, store, end=8, steps=(3, 6, 8), settings=SETTINGS, device="cpu", tracker=None, evaluate=None, **plan):
+def run(
+    path,
+    store,
+    end=8,
+    steps=(3, 6, 8),
+    config=CONFIG,
+    device="cpu",
+    tracker=None,
+    evaluate=None,
+    evaluations=(),
+    **options,
+):
     path.mkdir(exist_ok=True)
-    usual = {
-        "looks": [],
-        "log_every": 2,
-        "state_every": 2,
-        "state_minutes": 60,
-        "channels_last": "auto",
-        "compile": "auto",
-        "accumulate": 1,
-        "log_level": 1,
-    }
-    folder, plan = StateFolder(path), SimpleNamespace(end=end, **{**usual, **plan})
-    plan.steps = [step for step in steps if step <= end]
+    options = run_options(**{"log_every": 2, "state_every": 2, "state_minutes": 60, **options})
+    folder, plan = StateFolder(path), Plan(end, [step for step in steps if step <= end], evaluations, options)
     session = {"started": str(len(folder.sessions))}
     tracker = tracker or Recorder()
-    train(settings, store, folder, plan, torch.device(device), tracker, lambda: session, evaluate=evaluate)
+    train(config, store, folder, plan, torch.device(device), tracker, lambda: session, evaluate=evaluate)
     return folder
 
 
@@ -84,12 +88,14 @@ def undisturbed(store, tmp_path_factory):
     return run(tmp_path_factory.mktemp("undisturbed"), store)
 
 
-def test_what_a_training_leaves(undisturbed):
+def test_the_files_of_a_training(undisturbed):
     assert undisturbed.missing([3, 6, 8]) == []
     history = pd.read_csv(undisturbed.history)
     assert history["step"].tolist() == [2, 3, 4, 6, 8]
     terms = {"D": ("real", "fake", "reg"), "G": ("adv", "sty", "cyc", "ds")}
-    names = [f"{network}/{kind}_{term}" for network in terms for kind in ("latent", "ref") for term in terms[network]]
+    names = [
+        f"{network}/{kind}_{term}" for network in terms for kind in ("latent", "reference") for term in terms[network]
+    ]
     assert list(history) == ["step", *THROUGHPUT, *names]
     grid = np.asarray(Image.open(undisturbed.image(8, "samples")))
     assert grid.shape[:2] == (8 * 33 + 1, 5 * 33 + 1)  # 8 queries; the query and 2 classes x 2 styles
@@ -100,7 +106,7 @@ def test_training_changes_the_networks(undisturbed):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_each_device_trains_alike_and_goes_on(store, tmp_path, undisturbed, device):
+def test_each_device_trains_and_resumes_alike(store, tmp_path, undisturbed, device):
     run(tmp_path / "state", store, end=3, device=device)
     folder = run(tmp_path / "state", store, device=device)
     ours, theirs = (torch.load(f.checkpoint(3), weights_only=True)["generator"] for f in (folder, undisturbed))
@@ -111,9 +117,9 @@ def test_each_device_trains_alike_and_goes_on(store, tmp_path, undisturbed, devi
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])
-def test_the_log_level_says_which_grids_are_kept(store, tmp_path, undisturbed, level):
+def test_the_log_level_decides_which_grids_are_kept(store, tmp_path, undisturbed, level):
     tracker = Recorder()
-    folder = run(tmp_path / "state", store, end=3, tracker=tracker, log_level=level)
+    folder = run(tmp_path / "state", store, end=3, tracker=tracker, level=level)
     kept = GRIDS[: (0, 1, len(GRIDS))[level]]
     assert tracker.images == {step: set(kept) for step in (2, 3)}
     found = set((folder.path / "samples").rglob("*.png"))
@@ -124,52 +130,52 @@ def test_the_log_level_says_which_grids_are_kept(store, tmp_path, undisturbed, l
 
 
 def test_the_grids_of_a_step_are_of_its_batch(store):
-    trainer = Trainer(SETTINGS, store, CPU)
-    trainer.advance()
-    found, batch = trainer.grids(2), trainer.batches[0]
-    for name in ("x_real", "x_ref"):
-        np.testing.assert_array_equal(found[name][:, 1:33, 1:33][:1], to_pixels(getattr(batch, name), 2, -1)[0])
-    assert (found["fake_x_latent"] != found["ema_fake_x_latent"]).any()
-    assert (found["fake_x_latent"] != found["fake_x_ref"]).any()
+    trainer = Trainer(CONFIG, store, CPU)
+    trainer.step()
+    grids, batch = trainer.grids(2), trainer.batches[0]
+    for name, images in (("x_real", batch.x_real), ("x_reference", batch.x_ref)):
+        np.testing.assert_array_equal(grids[name][1:33, 1:33, 0], to_pixels(images, 2, -1)[0, 0])
+    assert (grids["fake_x_latent"] != grids["ema_fake_x_latent"]).any()
+    assert (grids["fake_x_latent"] != grids["fake_x_reference"]).any()
 
 
-def test_what_is_evaluated_stands_in_the_row_of_its_step(store, tmp_path, undisturbed):
-    seen, told = [], {}
+def test_evaluations_are_in_the_row_of_their_step(store, tmp_path, undisturbed):
+    seen, logged = [], {}
 
     def evaluate(averages):
         seen.append(averages["generator"].from_rgb.weight.detach().clone())
         return {"translation_rate_latent": len(seen) / 4}, {"translation_rate_latent/a,b/ü": len(seen) / 8}
 
     tracker = Recorder()
-    tracker.log = lambda step, numbers, _: told.update({step: numbers})
-    folder = run(tmp_path / "state", store, tracker=tracker, evaluate=evaluate, looks=[3, 5])
+    tracker.log = lambda step, numbers, _: logged.update({step: numbers})
+    folder = run(tmp_path / "state", store, tracker=tracker, evaluate=evaluate, evaluations=[3, 5])
     history = pd.read_csv(folder.history).set_index("step")["translation_rate_latent"].dropna()
     assert history.to_dict() == {3: 0.25, 5: 0.5}  # of which 5 is neither logged nor saved otherwise
     ours = torch.load(folder.checkpoint(3), weights_only=True)["generator"]["from_rgb.weight"]
     assert torch.equal(seen[0], ours)
     assert weights(folder) == weights(undisturbed)
     both = {"translation_rate_latent": 0.5, "translation_rate_latent/a,b/ü": 0.25}
-    assert {name: value for name, value in told[5].items() if name in both} == both
-    # Also where a tracker is told later.
-    logged = {step: numbers for step, numbers, _ in folder.logged(History(folder.history), 8)}
-    assert logged == {step: pytest.approx(numbers) for step, numbers in told.items()}
+    assert {name: value for name, value in logged[5].items() if name in both} == both
+    # A tracker that starts later gets the same.
+    later = {step: numbers for step, numbers, _ in folder.logged(History(folder.history), 8)}
+    assert later == {step: pytest.approx(numbers) for step, numbers in logged.items()}
 
 
-def test_a_tracker_is_told_of_states_that_are_on_disk(store, tmp_path):
-    class Looking(Recorder):
-        def release(self, step):
-            super().release(step)
+def test_a_tracker_is_flushed_up_to_states_that_are_on_disk(store, tmp_path):
+    class Checking(Recorder):
+        def flush_until(self, step):
+            super().flush_until(step)
             assert StateFolder(tmp_path).newest_step() == step
 
-    tracker = Looking()
+    tracker = Checking()
     run(tmp_path, store, tracker=tracker)
-    assert tracker.released == [2, 4, 6, 8]
-    assert tracker.caught_up == []
-    run(tmp_path, store, end=10, steps=(3, 6, 8, 10), tracker=(later := Looking()))
-    assert (later.caught_up, later.steps, later.released) == ([2, 3, 4, 6, 8], [10], [10])
+    assert tracker.flushed == [2, 4, 6, 8]
+    assert tracker.backfilled == []
+    run(tmp_path, store, end=10, steps=(3, 6, 8, 10), tracker=(later := Checking()))
+    assert (later.backfilled, later.steps, later.flushed) == ([2, 3, 4, 6, 8], [10], [10])
 
 
-def test_segments_give_the_same_weights_and_history(store, tmp_path, undisturbed):
+def test_resuming_gives_the_same_weights_and_history(store, tmp_path, undisturbed):
     for end in (3, 5, 8):
         folder = run(tmp_path / "state", store, end)
     assert weights(folder) == weights(undisturbed)
@@ -189,7 +195,7 @@ def test_a_signal_saves_and_stops(store, tmp_path, undisturbed, signum):
     assert weights(run(tmp_path / "state", store)) == weights(undisturbed)
 
 
-def test_a_second_signal_does_not_cut_the_last_state_off(store, tmp_path, undisturbed, monkeypatch):
+def test_a_second_signal_does_not_interrupt_the_last_state(store, tmp_path, undisturbed, monkeypatch):
     write = StateFolder.save_state
 
     def slowly(folder, state):
@@ -233,16 +239,15 @@ def test_states_are_saved_by_the_clock_too(store, tmp_path):
     assert StateFolder(tmp_path / "state").newest_step() == 5
 
 
-def test_as_many_states_are_kept_as_are_asked_for(store, tmp_path):
+def test_keep_states_decides_how_many_are_kept(store, tmp_path):
     folder = StateFolder(tmp_path, keep=3)
     for step in (10, 20, 30, 40):
         folder.save_state({"step": step})
     assert sorted(file.name for file in tmp_path.glob("*.pt")) == [f"state_0000{n}.pt" for n in (20, 30, 40)]
 
 
-@pytest.mark.parametrize("options", [{"channels_last": "never"}, {"accumulate": 2}])
-def test_how_it_is_carried_out_changes_the_rounding_only(store, tmp_path, undisturbed, options):
-    folder = run(tmp_path / "state", store, end=3, **options)
+def test_gradient_accumulation_changes_only_the_rounding(store, tmp_path, undisturbed):
+    folder = run(tmp_path / "state", store, end=3, accumulate=2)
     ours, theirs = (torch.load(f.checkpoint(3), weights_only=True) for f in (folder, undisturbed))
     for network in AVERAGED:
         for name, value in ours[network].items():
@@ -253,10 +258,10 @@ def test_a_finished_training_does_nothing(store, undisturbed):
     tracker = Recorder()
     run(undisturbed.path, store, tracker=tracker)
     assert tracker.steps == []
-    assert tracker.caught_up == [2, 3, 4, 6, 8]  # a kill may have come before they were handed over
+    assert tracker.backfilled == [2, 3, 4, 6, 8]  # a kill may have come before they were handed over
 
 
-def test_a_longer_training_goes_on(store, tmp_path, undisturbed):
+def test_a_longer_training_continues(store, tmp_path, undisturbed):
     short = run(tmp_path / "state", store, end=6, steps=(3, 6))
     tracker = Recorder()
     assert weights(run(short.path, store, tracker=tracker)) == weights(undisturbed)
@@ -314,25 +319,25 @@ def test_a_damaged_state_gives_the_same_weights(store, tmp_path, undisturbed):
 
 
 def test_the_seed_decides(store, tmp_path, undisturbed):
-    other = SimpleNamespace(**{**vars(SETTINGS), "seed": 1})
-    assert weights(run(tmp_path / "state", store, settings=other)) != weights(undisturbed)
+    other = training_config(loss=LOSS, run={"seed": 1})
+    assert weights(run(tmp_path / "state", store, config=other)) != weights(undisturbed)
 
 
 def test_divergence_keeps_the_last_good_state(store, tmp_path):
     folder = run(tmp_path / "state", store, end=4)
-    broken = Trainer(SETTINGS, store, CPU)
+    broken = Trainer(CONFIG, store, CPU)
     broken.restore(folder.load_state(4))
     broken.networks["generator"].from_rgb.weight.data[0] = float("nan")
     state = broken.state() | {"step": 4}
     folder.save_state(state)
-    said = r"diverged at step 5: not finite: .*G/latent_adv.*the weights of the generator(.|\n)*across-0\d\.png"
-    with pytest.raises(QuacError, match=said):
+    message = r"diverged at step 5: not finite: .*G/latent_adv.*the weights of the generator(.|\n)*across-0\d\.png"
+    with pytest.raises(QuacError, match=message):
         run(folder.path, store)
     assert folder.newest_step() == 4
 
 
 def test_the_average_of_a_state_is_what_is_published(store, undisturbed):
-    trainer = Trainer(SETTINGS, store, CPU)
+    trainer = Trainer(CONFIG, store, CPU)
     trainer.restore(undisturbed.load_state(8))
     content = torch.load(undisturbed.checkpoint(8), weights_only=True)
     for name in AVERAGED:
@@ -340,11 +345,11 @@ def test_the_average_of_a_state_is_what_is_published(store, undisturbed):
             assert torch.equal(trainer.averages[name].state_dict()[key], value)
 
 
-def test_a_checkpoint_says_what_it_is_of(store, undisturbed):
-    description, networks = open_checkpoint(undisturbed.checkpoint(6), CPU)
-    assert description.step == 6
-    assert description.classes == store.classes
-    assert description.model.model_dump(exclude={"num_domains"}) == vars(SETTINGS.model)
-    assert (description.scale, description.shift, description.channels) == (2.0, -1.0, 1)
-    assert (description.preprocess, description.load_size, description.img_size) == ("resize", 32, 32)
+def test_a_checkpoint_describes_itself(store, undisturbed):
+    info, networks = open_checkpoint(undisturbed.checkpoint(6), CPU)
+    assert info.step == 6
+    assert info.classes == store.classes
+    assert info.model.model_dump(exclude={"num_domains"}) == vars(CONFIG.model)
+    assert (info.scale, info.shift, info.channels) == (2.0, -1.0, 1)
+    assert (info.preprocess, info.load_size, info.img_size) == ("resize", 32, 32)
     assert sorted(networks) == sorted(AVERAGED)

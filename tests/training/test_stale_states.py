@@ -4,14 +4,14 @@ import pytest
 
 from quac.system.errors import QuacError
 from quac.system.files import write_json
-from quac.training.stale_states import unused
+from quac.training.stale_states import stale_states
 
 SETTINGS = {"loss": {"lambda_cyc": 1.0}, "seed": 0, "judge": None}
 
 
 @pytest.fixture
 def root(tmp_path):
-    """Of a run whose results are of one training, while another has begun; `old` is of neither."""
+    """A run with the results of one training, while another has started; `old` belongs to neither."""
     states = tmp_path / "training/state"
     for name, loss in {"published": {}, "begun": {}, "old": {"lambda_cyc": 2.0, "lambda_ds": 1.0}}.items():
         (states / name).mkdir(parents=True)
@@ -19,26 +19,26 @@ def root(tmp_path):
         write_json(states / name / "settings.json", {**SETTINGS, "loss": {**SETTINGS["loss"], **loss}})
     write_json(states / "current.json", {"training": "begun"})
     made = {"20": {"file": str(states / "published/000020_nets_ema.ckpt")}}
-    write_json(tmp_path / "training/010000.json", {"checkpoints": made})
+    write_json(tmp_path / "training/trained.json", {"checkpoints": made})
     return tmp_path
 
 
-def test_what_neither_the_settings_nor_the_results_use_is_found_and_removed(root):
-    (found,) = unused(root)
-    assert found.path == root / "training/state/old"
-    assert (found.step, found.differs) == (20, ["loss.lambda_cyc", "loss.lambda_ds"])
-    assert 1000 < found.size < 2000
-    found.remove()
-    assert unused(root) == []
+def test_states_that_neither_the_settings_nor_the_results_use_are_found_and_removed(root):
+    (state,) = stale_states(root)
+    assert state.path == root / "training/state/old"
+    assert (state.step, state.differences) == (20, ["loss.lambda_cyc", "loss.lambda_ds"])
+    assert 1000 < state.size < 2000
+    state.remove()
+    assert stale_states(root) == []
     assert sorted(path.name for path in (root / "training/state").iterdir()) == ["begun", "current.json", "published"]
 
 
 def test_a_running_training_is_left_alone(root):
     with open(root / "training/state/old/lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert unused(root) == []
+        assert stale_states(root) == []
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(QuacError, match=r"current\.json: does not exist; is .* the folder of a run"):
-        unused(tmp_path)
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path):
+    with pytest.raises(QuacError, match=r"current\.json: file not found\. Is .* the folder of a run"):
+        stale_states(tmp_path)

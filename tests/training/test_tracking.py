@@ -1,22 +1,23 @@
-"""What was logged is read back from wandb's and tensorboard's own files: every step once, whatever happened."""
+"""Rows are read back from the files of wandb and tensorboard: every step once, whatever happened."""
 
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
-from helpers.builders import make_store, tiny_config, training_settings
+from helpers.builders import make_store, run_options, tiny_config, training_config
 from helpers.wandb_file import OfflineRun
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.summary.writer import event_file_writer
 
-from quac.models.starganv2.checkpoint import StateFolder
-from quac.report.tracker_results import Results
+from quac.models.starganv2.samples import GRIDS
 from quac.system.files import read_json
 from quac.training.loop import train
+from quac.training.plan import Plan
+from quac.training.state import StateFolder
 from quac.training.tracking import tensorboard_run, wandb_run
-from quac.training.tracking.base import Beside, Tracker, add_results, open_tracker
+from quac.training.tracking.base import BackgroundTracker, Tracker, add_results, open_tracker
 
 BOTH = pytest.mark.parametrize("log_type", ["wandb", "tensorboard"])
 
@@ -37,14 +38,14 @@ def row(folder, step):
     return step, {"D/latent_real": step / 8}, {"samples": path}
 
 
-def track(log_type, folder, logged=(1, 2), released=2, before=(), **log):
-    """A session: what was logged before it, what it logs, and the step up to which a state is saved."""
-    config = tiny_config(log={"mode": "offline", **log})
-    tracker = open_tracker(log_type, config.log, folder / log_type, "abc", config.model_dump())
-    tracker.catch_up(row(folder, step) for step in before)
+def track(log_type, folder, logged=(1, 2), flushed=2, before=(), **log):
+    """A session: steps logged before it, steps that it logs, and the step up to which a state is saved."""
+    config = tiny_config(log_type=log_type, log={"mode": "offline", **log})
+    tracker = open_tracker(config, folder / log_type, "abc")
+    tracker.backfill(row(folder, step) for step in before)
     for step in logged:
         tracker.log(*row(folder, step))
-    tracker.release(released)
+    tracker.flush_until(flushed)
     tracker.close()
     return tracker
 
@@ -67,7 +68,7 @@ def steps(log_type, folder):
 
 
 @BOTH
-def test_what_was_logged_is_in_the_files(tmp_path, log_type):
+def test_logged_rows_are_in_the_files(tmp_path, log_type):
     track(log_type, tmp_path)
     assert numbers(log_type, tmp_path) == {"D/latent_real": [(1, 0.125), (2, 0.25)]}
 
@@ -95,31 +96,31 @@ def test_tensorboard_shows_name_notes_tags_config_and_images(tmp_path):
 TEXTS = ("name", "notes", "tags", "config")
 
 
-def test_tensorboard_writes_where_it_is_told(tmp_path):
-    track("tensorboard", tmp_path, log_dir=str(tmp_path / "of mine"), comment="-x")
-    assert list((tmp_path / "of mine-x").glob("events.out.tfevents.*"))
+def test_tensorboard_writes_to_the_configured_folder(tmp_path):
+    track("tensorboard", tmp_path, log_dir=str(tmp_path / "my folder"), comment="-x")
+    assert list((tmp_path / "my folder-x").glob("events.out.tfevents.*"))
 
 
 @BOTH
-def test_no_state_covers_it_yet(tmp_path, log_type):
-    track(log_type, tmp_path, logged=(1, 2, 3), released=2)
+def test_rows_after_the_last_state_are_held_back(tmp_path, log_type):
+    track(log_type, tmp_path, logged=(1, 2, 3), flushed=2)
     assert steps(log_type, tmp_path) == [1, 2]
-    track(log_type, tmp_path, before=(1, 2), logged=(3, 4), released=4)
+    track(log_type, tmp_path, before=(1, 2), logged=(3, 4), flushed=4)
     assert steps(log_type, tmp_path) == [1, 2, 3, 4]
 
 
 @BOTH
 def test_a_kill_between_the_state_and_the_tracker_leaves_no_gap(tmp_path, log_type):
-    track(log_type, tmp_path, logged=(1,), released=1)
-    track(log_type, tmp_path, before=(1, 2, 3), logged=(), released=3)
+    track(log_type, tmp_path, logged=(1,), flushed=1)
+    track(log_type, tmp_path, before=(1, 2, 3), logged=(), flushed=3)
     assert steps(log_type, tmp_path) == [1, 2, 3]
 
 
 @BOTH
 @pytest.mark.parametrize("kept", [0, 1])
-def test_a_kill_while_it_is_handed_over_repeats_nothing(tmp_path, monkeypatch, log_type, kept):
+def test_a_kill_during_the_hand_over_repeats_nothing(tmp_path, monkeypatch, log_type, kept):
     if kept:
-        track(log_type, tmp_path, logged=(1,), released=1)
+        track(log_type, tmp_path, logged=(1,), flushed=1)
     with monkeypatch.context() as patch:
         if log_type == "wandb":
             save = wandb_run.WandbRun._save
@@ -130,14 +131,14 @@ def test_a_kill_while_it_is_handed_over_repeats_nothing(tmp_path, monkeypatch, l
             )
         else:
             patch.setattr(tensorboard_run, "write_json", lambda *_: None)
-        track(log_type, tmp_path, logged=(2, 3), released=3)
+        track(log_type, tmp_path, logged=(2, 3), flushed=3)
     assert steps(log_type, tmp_path) == [1, 2, 3][1 - kept :]
-    track(log_type, tmp_path, before=(1, 2, 3), logged=(4,), released=4)
+    track(log_type, tmp_path, before=(1, 2, 3), logged=(4,), flushed=4)
     assert steps(log_type, tmp_path) == [1, 2, 3, 4]
 
 
 @BOTH
-def test_nothing_new_leaves_no_file_more(tmp_path, log_type):
+def test_a_session_without_new_rows_adds_no_file(tmp_path, log_type):
     track(log_type, tmp_path)
     files = sorted(tmp_path.rglob("*"))
     track(log_type, tmp_path, before=(1, 2), logged=())
@@ -145,16 +146,15 @@ def test_nothing_new_leaves_no_file_more(tmp_path, log_type):
 
 
 @BOTH
-def test_a_training_that_is_broken_off_and_goes_on_is_one_run(tmp_path, log_type):
-    config = tiny_config(log={"mode": "offline", "level": 2})
+def test_an_interrupted_and_resumed_training_is_one_run(tmp_path, log_type):
+    config = tiny_config(log_type=log_type, log={"mode": "offline", "level": 2})
     store = make_store(tmp_path / "store", {"across": 6, "along": 4})
-    plan = {"end": 8, "steps": [3, 8], "log_every": 1, "state_every": 3, "state_minutes": 60, "log_level": 2}
-    plan["looks"] = [2, 5, 8]
-    plan = SimpleNamespace(**plan, channels_last="auto", compile="never", accumulate=1)
+    options = run_options(log_every=1, state_every=3, state_minutes=60, level=2)
+    plan = Plan(end=8, steps=[3, 8], evaluations=[2, 5, 8], options=options)
     folder = StateFolder(tmp_path)
 
     def session(fails_at):
-        tracker = open_tracker(log_type, config.log, tmp_path / log_type, "abc", config.model_dump())
+        tracker = open_tracker(config, tmp_path / log_type, "abc")
         log = tracker.log
 
         def fail(step, *what):
@@ -164,9 +164,11 @@ def test_a_training_that_is_broken_off_and_goes_on_is_one_run(tmp_path, log_type
 
         tracker.log = fail
         try:
-            of_run = training_settings(config), store, folder, plan, torch.device("cpu"), tracker
+            arguments = training_config(), store, folder, plan, torch.device("cpu"), tracker
             train(
-                *of_run, lambda: {"started": 0}, evaluate=lambda _: ({"rate_latent": 0.5}, {"rate_latent/a,b/ü": 0.25})
+                *arguments,
+                lambda: {"started": 0},
+                evaluate=lambda _: ({"rate_latent": 0.5}, {"rate_latent/a,b/ü": 0.25}),
             )
         finally:
             tracker.close()
@@ -187,8 +189,7 @@ def test_a_training_that_is_broken_off_and_goes_on_is_one_run(tmp_path, log_type
         shown = {name.removesuffix("/path") for name in written if name.endswith("/path")}
     else:
         shown = set(EventAccumulator(str(tmp_path / "tensorboard/tensorboard")).Reload().Tags()["images"])
-    of_step = {"x_real", "x_ref", "fake_x_latent", "fake_x_ref", "ema_fake_x_latent", "ema_fake_x_ref"}
-    assert shown == {"samples", *of_step}
+    assert shown == set(GRIDS)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_no_tracking_leaves_nothing(tmp_path, log_type, mode):
 
 
 @pytest.mark.parametrize("method", ["start", "send", "close"])
-def test_a_tracker_that_fails_says_so_once_and_does_no_more(caplog, method):
+def test_a_tracker_that_fails_warns_once_and_stops(caplog, method):
     calls = []
 
     def work(name):
@@ -215,14 +216,16 @@ def test_a_tracker_that_fails_says_so_once_and_does_no_more(caplog, method):
         work("start")()
         return SimpleNamespace(send=work("send"), close=work("close"))
 
-    tracker = Beside("wandb", start)
+    tracker = BackgroundTracker("wandb", start)
     for step in (1, 2, 3):
         tracker.log(step, {}, {})
-        tracker.release(step)
+        tracker.flush_until(step)
     tracker.close()
     assert calls[-1] == method
     assert calls.count(method) == 1
-    assert caplog.text.count("wandb failed, training goes on, and the next start sends what is missing: no server") == 1
+    assert (
+        caplog.text.count("wandb failed, training continues, and the next start sends what is missing: no server") == 1
+    )
 
 
 def test_an_unreachable_server_falls_back_to_offline(tmp_path, monkeypatch, caplog):
@@ -239,7 +242,7 @@ def test_an_unreachable_server_falls_back_to_offline(tmp_path, monkeypatch, capl
     assert holds_key == []
 
 
-def test_nobody_is_asked_to_log_in(tmp_path, monkeypatch, caplog):
+def test_there_is_no_login_prompt(tmp_path, monkeypatch, caplog):
     begin, modes = wandb_run.wandb.init, []
     monkeypatch.setattr(wandb_run.wandb, "login", lambda prompt, verify: prompt)  # False: not asked, not logged in
     monkeypatch.setattr(wandb_run.wandb, "init", lambda **given: modes.append(given["mode"]) or begin(**given))
@@ -262,16 +265,16 @@ class Server:
         self.step = step + 1
 
 
-def test_what_the_server_has_is_not_sent_again(tmp_path, monkeypatch):
+def test_rows_that_the_server_has_are_not_sent_again(tmp_path, monkeypatch):
     server = Server(monkeypatch, has=2)
-    track("wandb", tmp_path, mode="online", before=(1, 2, 3), logged=(4, 5), released=4)
+    track("wandb", tmp_path, mode="online", before=(1, 2, 3), logged=(4, 5), flushed=4)
     assert server.logged == [3, 4]
     server = Server(monkeypatch, has=4)
-    track("wandb", tmp_path, mode="online", before=(1, 2, 3, 4), logged=(5,), released=5)
+    track("wandb", tmp_path, mode="online", before=(1, 2, 3, 4), logged=(5,), flushed=5)
     assert server.logged == [5]
 
 
-def test_an_upload_that_does_not_end_is_said_and_left(tmp_path, monkeypatch, caplog):
+def test_an_upload_that_times_out_is_logged(tmp_path, monkeypatch, caplog):
     def finish():
         raise TimeoutError("30 seconds")
 
@@ -288,19 +291,20 @@ def results(tmp_path):
     numbers.write_text("{}")
     matrix = pd.DataFrame({"a b": [None, 0.25], "ü": [0.5, None]}, index=pd.Index(["a b", "ü"], name="source"))
     rates = {1: {"translation_rate_latent/a b/ü": 0.5}, 2: {"translation_rate_latent/a b/ü": 0.75}}
-    return Results(2, rates, {"test_latent_translation_rate": matrix.astype(float)}, [report, numbers])
+    tables = {"test_latent_translation_rate": matrix.astype(float)}
+    return SimpleNamespace(step=2, rates=rates, tables=tables, files=[report, numbers])
 
 
 def add(log_type, folder, results):
-    config, rows = tiny_config(log={"mode": "offline"}), [row(folder, step) for step in (1, 2)]
-    return add_results(results, rows, log_type, config.log, folder / log_type, "abc", config.model_dump())
+    config = tiny_config(log_type=log_type, log={"mode": "offline"})
+    return add_results(results, [row(folder, step) for step in (1, 2)], config, folder / log_type, "abc")
 
 
 def test_results_go_to_the_run_of_wandb(tmp_path, results):
     track("wandb", tmp_path)
     for _ in range(2):
         assert add("wandb", tmp_path, results)
-    track("wandb", tmp_path, before=(1, 2), logged=(3,), released=3)  # a longer training
+    track("wandb", tmp_path, before=(1, 2), logged=(3,), flushed=3)  # a longer training
     written = OfflineRun(tmp_path / "wandb", "abc")
     assert written.steps == [1, 2, 3]
     assert {run.run_id for run in written.runs} == {"abc"}
@@ -316,22 +320,22 @@ def test_results_go_to_the_folder_of_tensorboard(tmp_path, results):
     track("tensorboard", tmp_path)
     for _ in range(2):
         assert add("tensorboard", tmp_path, results)
-    track("tensorboard", tmp_path, before=(1, 2), logged=(3,), released=3)
+    track("tensorboard", tmp_path, before=(1, 2), logged=(3,), flushed=3)
     assert numbers("tensorboard", tmp_path) == {"D/latent_real": [(1, 0.125), (2, 0.25), (3, 0.375)]}
     events = EventAccumulator(str(tmp_path / "tensorboard/tensorboard/scores")).Reload()
     rates = [(event.step, event.value) for event in events.Scalars("translation_rate_latent/a b/ü")]
-    assert rates == [(1, 0.5), (2, 0.75)]  # beside the looks of the same name, not among them
+    assert rates == [(1, 0.5), (2, 0.75)]  # next to the evaluations of the same name, not among them
     text = events.Tensors("test_latent_translation_rate/text_summary")[0].tensor_proto.string_val[0].decode()
     assert text.splitlines()[2] == "| a b | nan | 0.5 |"
 
 
 @BOTH
-def test_a_training_that_was_not_tracked_is_caught_up_with(tmp_path, log_type, results):
+def test_a_training_that_was_not_tracked_is_backfilled(tmp_path, log_type, results):
     assert add(log_type, tmp_path, results)
     assert steps(log_type, tmp_path) == [1, 2]
 
 
-def test_results_that_cannot_be_added_are_said(tmp_path, results, monkeypatch, caplog):
+def test_results_that_cannot_be_added_are_logged(tmp_path, results, monkeypatch, caplog):
     monkeypatch.setattr(wandb_run.wandb, "init", lambda **_: 1 / 0)
     assert not add("wandb", tmp_path, results)
-    assert "wandb failed, the results are not added: division by zero" in caplog.text
+    assert "wandb failed; the results were not added: division by zero" in caplog.text

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 import torch
-from helpers.builders import Workflow, save_classifier
+from helpers.builders import save_classifier
+from helpers.workflow import Workflow
 from torch import nn
 
 
@@ -15,11 +16,11 @@ def workflow(tmp_path):
 
 def fails(workflow, *messages, target=()):
     result = workflow.run(*target, check=False)
-    assert result.status == 1, result.said
+    assert result.status == 1, result.output
     for message in messages:
-        assert message in result.said
-    assert "Traceback" not in result.said
-    assert 'File "' not in result.said
+        assert message in result.output
+    assert "Traceback" not in result.output
+    assert 'File "' not in result.output
 
 
 def test_faults_of_the_config(workflow):
@@ -35,29 +36,29 @@ def test_a_source_that_does_not_exist(workflow):
 
 def test_a_classifier_that_does_not_exist(workflow):
     workflow.config["validation_config"]["classifier_checkpoint"] = "nowhere.pt"
-    fails(workflow, "error: validation_config.classifier_checkpoint: nowhere.pt is no file")
+    fails(workflow, "error: validation_config.classifier_checkpoint: nowhere.pt: file not found. Check the path.")
 
 
 def test_weights_of_the_classifier_that_do_not_exist(workflow):
     workflow.config["classifier"] |= {"backbone": "resnet18", "weights": "nowhere.pt"}
-    fails(workflow, "error: classifier.weights: nowhere.pt is no file; correct the path")
+    fails(workflow, "error: classifier.weights: nowhere.pt: file not found. Check the path.")
 
 
 def test_masks_that_no_list_names(workflow):
     workflow.edit("conversion", mask="paste")
-    said = "error: conversion.mask: is paste, but no list names a mask for an image of validation or test; give lists"
-    fails(workflow, said)
+    output = "error: conversion.mask: is paste, but no list names a mask for an image of validation or test; use lists"
+    fails(workflow, output)
     (workflow.folder / "list.csv").write_text("path,class,mask\ndata/test/across/across-00.png,across,\n")
     workflow.config["test_data"]["source"] = "list.csv"
-    fails(workflow, said)
+    fails(workflow, output)
 
 
 def test_the_workflows_own_classifier_as_the_users(workflow):
     workflow.config["validation_config"]["classifier_checkpoint"] = "results/tiny/classifier/classifier.pt"
-    fails(workflow, "is what the workflow itself makes; leave the key out, or copy the file elsewhere")
+    fails(workflow, "is made by the workflow itself; leave the key out, or copy the file to another place")
 
 
-def test_images_of_the_users_where_the_demo_writes_its_own_are_not_touched(workflow):
+def test_user_images_in_the_folder_of_the_demo_are_not_touched(workflow):
     (workflow.folder / "data").rename(workflow.folder / "mine")
     (workflow.folder / "data").mkdir()
     (workflow.folder / "mine").rename(workflow.folder / "data/digits")
@@ -104,7 +105,7 @@ def test_bad_data_is_listed_whole_and_reaches_no_later_stage(workflow):
 
 
 class Blind(nn.Module):
-    """Calls every image the first of two classes."""
+    """Classifies every image as the first of two classes."""
 
     def forward(self, x):
         return torch.tensor([1.0, 0.0]).expand(len(x), -1)
@@ -113,8 +114,8 @@ class Blind(nn.Module):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (None, "c.pt: holds weights alone (a state_dict)"),
-        (Blind(), "calls 50.0% of 10 real validation images right with"),
+        (None, "c.pt: holds only weights (a state_dict)"),
+        (Blind(), "classifies 50.0% of 10 real validation images correctly with"),
     ],
 )
 def test_a_classifier_that_does_not_fit(workflow, module, message):
@@ -131,12 +132,12 @@ def test_a_damaged_checkpoint_is_named_and_can_be_made_again(finished):
     path, again = finished.root / "checkpoints/000002_nets_ema.ckpt", ["--forcerun", "score_checkpoint"]
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    said = "000002_nets_ema.ckpt: cannot be used as a checkpoint"
-    fails(finished, said, "delete it and run the same command again", target=again)
+    output = "000002_nets_ema.ckpt: cannot be read as a checkpoint"
+    fails(finished, output, "delete it and run the workflow again", target=again)
     path.unlink()
-    said = "was damaged or lost; delete results/tiny/training/010000.json and run the same command again"
-    fails(finished, said, target=again)
-    (finished.root / "training/010000.json").unlink()
+    output = "damaged or lost; delete results/tiny/training/trained.json and run the workflow again"
+    fails(finished, output, target=again)
+    (finished.root / "training/trained.json").unlink()
     finished.run(*again)
     assert path.read_bytes() == whole
     assert finished.plan() == {}

@@ -13,7 +13,7 @@ import yaml
 from helpers.builders import ROOT, command
 from PIL import Image
 
-from quac.config.evaluation import KINDS
+from quac.config.choices import STYLE_KINDS
 from quac.config.resolve import resolve
 from quac.system.files import read_json
 from quac.system.tables import read_table
@@ -28,17 +28,22 @@ def test_every_result_lies_in_its_place(finished):
         "data/checks.json",
         "classifier/classifier.pt",
         "classifier/check.json",
-        "training/010000.json",
-        "training/010000_history.csv",
+        "training/trained.json",
+        "training/history.csv",
+        "training/samples/000004.png",
         "classifier/fit.json",
         "checkpoints/000002_nets_ema.ckpt",
         "checkpoints/000004_nets_ema.ckpt",
         "selection/000002.parquet",
         "selection/selected.json",
         "selection/scores.csv",
-        *(f"conversion/{split}/{kind}.parquet" for split in ("validation", "test") for kind in KINDS),
-        *(f"evaluation/test/{kind}_{metric}_rate.csv" for kind in KINDS for metric in ("translation", "conversion")),
-        *(f"evaluation/test/{kind}_cells.csv" for kind in KINDS),
+        *(f"conversion/{split}/{kind}.parquet" for split in ("validation", "test") for kind in STYLE_KINDS),
+        *(
+            f"evaluation/test/{kind}_{metric}_rate.csv"
+            for kind in STYLE_KINDS
+            for metric in ("translation", "conversion")
+        ),
+        *(f"evaluation/test/{kind}_cells.{ending}" for kind in STYLE_KINDS for ending in ("csv", "parquet")),
         "styles/test.json",
     ]
     assert [name for name in expected if not (root / name).is_file()] == []
@@ -47,7 +52,7 @@ def test_every_result_lies_in_its_place(finished):
 
 def test_every_image_of_validation_and_test_is_converted(finished):
     for split, count in (("validation", 5), ("test", 4)):
-        for kind in KINDS:
+        for kind in STYLE_KINDS:
             table = read_table(finished.root / f"conversion/{split}/{kind}.parquet")
             assert len(table) == 2 * count * (2 + 1)  # two tries into the other class, one into its own
             for source, target in (("along", "across"), ("across", "along")):
@@ -57,7 +62,7 @@ def test_every_image_of_validation_and_test_is_converted(finished):
                 assert Image.open(folder / names[0]).size == (32, 32)
 
 
-def test_a_table_row_says_what_made_it(finished):
+def test_a_table_row_records_its_query_style_and_classes(finished):
     table = read_table(finished.root / "conversion/test/reference.parquet")
     assert {"query", "digest", "source", "target", "predicted", "try", "style", "p_source", "p_target", "l1"} <= set(
         table
@@ -72,7 +77,7 @@ def test_a_table_row_says_what_made_it(finished):
 
 def test_matrices_agree_with_the_tables(finished):
     for split in ("validation", "test"):
-        for kind in KINDS:
+        for kind in STYLE_KINDS:
             table = read_table(finished.root / f"conversion/{split}/{kind}.parquet")
             hit = table.assign(hit=table["predicted"] == table["target"])
             folder = finished.root / "evaluation" / split
@@ -91,20 +96,20 @@ def test_scores_are_of_the_same_tries_as_the_conversion_of_the_selected_checkpoi
     """The number by which a checkpoint is chosen is the number that is reported: the same tries, the same styles."""
     step = read_json(finished.root / "selection/selected.json")["step"]
     scored = read_table(finished.root / f"selection/{step:06d}.parquet")
-    for kind in KINDS:
+    for kind in STYLE_KINDS:
         converted = read_table(finished.root / f"conversion/validation/{kind}.parquet")
         converted = converted[converted["source"] != converted["target"]]
         scored_too = scored[scored["kind"] == kind].reset_index(drop=True)
         pd.testing.assert_frame_equal(scored_too, converted[scored.columns].reset_index(drop=True))
 
 
-def test_a_query_converted_by_hand_is_what_the_run_made_of_it(finished, tmp_path):
+def test_quac_convert_gives_the_images_of_the_run(finished, tmp_path):
     chosen = finished.folder / read_json(finished.root / "selection/selected.json")["checkpoint"]
     done = command(
         *("convert", finished.folder / "data/test/across", "--model", chosen, "--to", "along", "--tries", 2),
         *("--classifier", finished.root / "classifier/classifier.pt", "--out", tmp_path, "--threads", 1),
     )
-    assert done.status == 0, done.said
+    assert done.status == 0, done.output
     made = sorted((finished.root / "generated_images/test/latent/across/along").iterdir())
     assert len(made) == 4
     for path in made:
@@ -144,7 +149,7 @@ def test_the_report_holds_its_numbers_and_no_reference_to_elsewhere(finished):
     history = numbers["training"]["history"]
     assert len(history["step"]) == 4
     assert [rate is not None for rate in history["translation_rate_latent"]] == [False, False, False, True]  # the last
-    assert "what was watched, not what chose" in html
+    assert "They are for monitoring only and did not choose the checkpoint." in " ".join(html.split())
 
 
 @pytest.mark.parametrize(
@@ -157,7 +162,7 @@ def test_the_report_holds_its_numbers_and_no_reference_to_elsewhere(finished):
         "classifier/check.json",
         "keys/train.json",
         "config.yaml",
-        "training/010000.json",
+        "training/trained.json",
         "checkpoints/000002_nets_ema.ckpt",
         "selection/000004.parquet",
         "selection/selected.json",
@@ -167,18 +172,18 @@ def test_the_report_holds_its_numbers_and_no_reference_to_elsewhere(finished):
         "styles/test.json",
     ],
 )
-def test_every_result_can_be_asked_for_by_itself(finished, target):
+def test_every_result_can_be_requested_by_itself(finished, target):
     assert finished.plan(f"results/tiny/{target}") == {}
 
 
 def test_a_step_that_is_not_saved_is_named(finished):
-    said = finished.run("-n", "results/tiny/checkpoints/000003_nets_ema.ckpt", check=False).said
-    assert "step 3 is not saved: saved are [2, 4] (run.save_every, run.save_from)" in said
+    output = finished.run("-n", "results/tiny/checkpoints/000003_nets_ema.ckpt", check=False).output
+    assert "step 3 is not saved; saved are [2, 4] (run.save_every, run.save_from)" in output
 
 
 def test_the_program_is_found_without_an_activated_environment(finished):
     assert Path(sys.executable).parent.name == "bin"
-    assert "quac" in finished.run("-n", "-p", "--forceall").said
+    assert "quac" in finished.run("-n", "-p", "--forceall").output
 
 
 def test_the_picture_of_the_rules_is_up_to_date():

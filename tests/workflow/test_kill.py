@@ -1,17 +1,16 @@
-"""Killed at any moment, by any hand: the same command goes on, and ends with the same weights bit for bit."""
+"""Killed at any moment, by any signal: the same command continues, and ends with the same weights bit for bit."""
 
 import json
 import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 
 import pytest
-from helpers.builders import Workflow
+from helpers.workflow import Workflow, wait_for
 
-from quac.system.files import digest_of
+from quac.system.files import json_sha256
 
 pytestmark = pytest.mark.slow
 
@@ -40,46 +39,8 @@ def workflow(undisturbed, tmp_path):
         shutil.rmtree(tmp_path / "results/tiny" / name)
     workflow = make(tmp_path)
     yield workflow
-    for pid in trainers(workflow):
+    for pid in workflow.trainers():
         os.kill(pid, signal.SIGKILL)
-
-
-def start(workflow):
-    """Start snakemake in a session of its own, with the signals of a terminal's foreground process."""
-    return subprocess.Popen(
-        [str(word) for word in workflow.command(TARGET)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def trainers(workflow):
-    """Process numbers of living trainers of this workflow."""
-    found = []
-    for folder in os.listdir("/proc"):
-        if folder.isdigit():
-            try:
-                with open(f"/proc/{folder}/cmdline", "rb") as file:
-                    words = file.read().split(b"\0")
-                here = os.readlink(f"/proc/{folder}/cwd") == str(workflow.folder)
-            except OSError:
-                continue
-            if here and b"train" in words and any(word.endswith(b"/quac") for word in words):
-                found.append(int(folder))
-    return found
-
-
-def wait_for(condition, process=None, seconds=90):
-    end = time.monotonic() + seconds
-    while not condition():
-        if process and process.poll() is not None:
-            return False
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.02)
-    return True
 
 
 def lock_holder(workflow):
@@ -96,7 +57,7 @@ def states(workflow):
 
 def kill(how, process, workflow):
     if how == "trainer":
-        for pid in trainers(workflow):
+        for pid in workflow.trainers():
             os.kill(pid, signal.SIGKILL)
     elif how == "snakemake":
         process.kill()
@@ -113,8 +74,8 @@ def kill(how, process, workflow):
 def test_any_kill_at_any_moment_gives_the_same_weights(workflow, undisturbed, how):
     moments, kills = random.Random(how), 0  # noqa: S311 (a moment, not a secret)
     for _ in range(4):
-        process = start(workflow)
-        if not wait_for(lambda: trainers(workflow), process):
+        process = workflow.start(TARGET)
+        if not wait_for(lambda: workflow.trainers(), process):
             break  # it was finished before it could be killed
         time.sleep(moments.uniform(0, 6))  # from before torch is loaded until the training is nearly done
         if process.poll() is not None:
@@ -125,9 +86,9 @@ def test_any_kill_at_any_moment_gives_the_same_weights(workflow, undisturbed, ho
     assert kills
     workflow.run(TARGET)
     assert checkpoints(workflow) == checkpoints(undisturbed)
-    ours, theirs = (w.root / "training/010000_history.csv" for w in (workflow, undisturbed))
+    ours, theirs = (w.root / "training/history.csv" for w in (workflow, undisturbed))
     assert losses(ours) == losses(theirs)
-    assert trainers(workflow) == []
+    assert workflow.trainers() == []
 
 
 def checkpoints(workflow):
@@ -139,19 +100,19 @@ def losses(path):
     return [[row[0], *row[4:]] for row in rows]  # without the throughput
 
 
-def test_an_orphaned_trainer_is_asked_to_save_and_stop(workflow, undisturbed):
-    process = start(workflow)
+def test_an_orphaned_trainer_is_stopped_after_saving(workflow, undisturbed):
+    process = workflow.start(TARGET)
     wait_for(lambda: states(workflow), process)
     orphan = lock_holder(workflow)
     kill("snakemake", process, workflow)
-    assert orphan in trainers(workflow)
-    assert "LockException" in workflow.run(TARGET, check=False).said
+    assert orphan in workflow.trainers()
+    assert "LockException" in workflow.run(TARGET, check=False).output
     workflow.run("--unlock")
-    said = workflow.run(TARGET).said
-    assert f"process {orphan} is training in" in said
-    assert "asking it to save and stop" in said
-    assert "going on from step" in said
-    assert trainers(workflow) == []
+    output = workflow.run(TARGET).output
+    assert f"process {orphan} is training in" in output
+    assert "stopping it after it has saved" in output
+    assert "continuing from step" in output
+    assert workflow.trainers() == []
     assert (workflow.folder / TARGET).read_bytes() == (undisturbed.folder / TARGET).read_bytes()
 
 
@@ -161,7 +122,7 @@ def test_a_longer_training_that_is_killed_leaves_the_finished_alone(workflow, un
     workflow.edit("run", total_iters=STEPS)
     first = workflow.root / "selection/000100.parquet"
     made = first.stat().st_mtime_ns
-    process = start(workflow)
+    process = workflow.start(TARGET)
     wait_for(lambda: any(path.name > "state_000100.pt" for path in states(workflow)), process)
     kill("everything", process, workflow)
     workflow.run("--unlock")
@@ -182,9 +143,9 @@ def test_edits_before_and_behind_a_gate_are_not_lost_by_a_kill(workflow):
     workflow.run()
     assert workflow.plan() == {}
     key = json.loads((workflow.root / "keys/train.json").read_text())
-    record = json.loads((workflow.root / "training/010000.json").read_text())["provenance"]
-    assert digest_of(key) in record["keys"]
-    assert key["settings"]["loss"]["lambda_cyc"] == 2.0
+    record = json.loads((workflow.root / "training/trained.json").read_text())["provenance"]
+    assert json_sha256(key) in record["keys"]
+    assert key["settings"]["loss.lambda_cyc"] == 2.0
 
 
 def test_a_single_checkpoint_of_a_longer_training_is_made(workflow):

@@ -4,7 +4,10 @@ import re
 
 import pytest
 import torch
-from helpers.builders import Brightness, Workflow, save_classifier, write_images
+from helpers.builders import Brightness, save_classifier, write_images
+from helpers.workflow import UNCOUNTED, Workflow
+
+from quac.system.files import read_json
 
 pytestmark = pytest.mark.slow
 
@@ -27,14 +30,14 @@ def checkpoint(workflow, step=4):
 
 def carry_out(workflow, planned):
     """Plan, run, and plan again; returns what the trainer's logs say that are new."""
-    before = {path: path.stat().st_mtime_ns for path in (workflow.root / "logs").glob("train_*.log")}
+    before = {path: path.stat().st_mtime_ns for path in (workflow.root / "logs").glob("train.log")}
     assert workflow.plan() == planned
-    said = workflow.run().said
-    ran = re.findall(r"^(?:local)?rule (\w+):", said, re.MULTILINE)
-    counts = {name: ran.count(name) for name in ran if name not in ("key", "resolve_config", "all")}
+    output = workflow.run().output
+    ran = re.findall(r"^(?:local)?rule (\w+):", output, re.MULTILINE)
+    counts = {name: ran.count(name) for name in ran if name not in UNCOUNTED}
     assert counts == planned
     assert workflow.plan() == {}
-    logs = (workflow.root / "logs").glob("train_*.log")
+    logs = (workflow.root / "logs").glob("train.log")
     return "".join(path.read_text() for path in logs if path.stat().st_mtime_ns != before.get(path))
 
 
@@ -69,41 +72,40 @@ def test_one_edit_after_the_other(workflow):
     assert "step 4:" in carry_out(workflow, {**INDEXED, "train": 1, **AFTER_TRAINING})
     assert checkpoint(workflow) != second
     image.write_bytes(old)
-    assert "trained up to step 4 already" in carry_out(workflow, {**INDEXED, "train": 1, **AFTER_TRAINING})
+    assert "already trained up to step 4" in carry_out(workflow, {**INDEXED, "train": 1, **AFTER_TRAINING})
     assert checkpoint(workflow) == second
 
     # Two edits at once, one of them back to an earlier setting.
     workflow.edit("loss", lambda_cyc=1.0)
     workflow.edit("model", num_domains=2)
-    assert "trained up to step 4 already" in carry_out(workflow, {"check_splits": 1, "train": 1, **AFTER_TRAINING})
+    assert "already trained up to step 4" in carry_out(workflow, {"check_splits": 1, "train": 1, **AFTER_TRAINING})
     assert checkpoint(workflow) == first
 
-    # A longer training goes on, and leaves alone what is finished.
+    # A longer training continues, and leaves finished results alone.
     workflow.edit("run", total_iters=8)
-    said = carry_out(workflow, {"train": 1, **AFTER_TRAINING})
-    assert "going on from step 4" in said
-    assert "step 4:" not in said
+    output = carry_out(workflow, {"train": 1, **AFTER_TRAINING})
+    assert "continuing from step 4" in output
+    assert "step 4:" not in output
     assert checkpoint(workflow) == first
 
     # Shorter and back: nothing is trained, and nothing scored.
     workflow.edit("run", total_iters=6)
-    assert "trained up to step 6 already" in carry_out(workflow, {"train": 1, **CHOSEN_ANEW})
+    assert "already trained up to step 6" in carry_out(workflow, {"train": 1, **CHOSEN_ANEW})
     workflow.edit("run", total_iters=8)
-    assert "trained up to step 8 already" in carry_out(workflow, {"train": 1, **CHOSEN_ANEW})
+    assert "already trained up to step 8" in carry_out(workflow, {"train": 1, **CHOSEN_ANEW})
 
 
-def test_a_training_in_segments(tmp_path):
-    workflow = Workflow(tmp_path)
-    workflow.edit("run", total_iters=6, segment_iters=4)
-    target = "results/tiny/selection/selected.json"
-    workflow.run(target)
-    whole = checkpoint(workflow, 6)
+def test_a_report_of_an_unfinished_training(workflow):
+    """Stopped, and its length set to a saved step: a whole report. Raised again: nothing is trained twice."""
+    workflow.edit("run", total_iters=12, save_every=2)
+    workflow.run("results/tiny/training/trained.json")
+    marker = read_json(workflow.root / "training/trained.json")
+    (workflow.root / "training/trained.json").unlink()  # as if the training had been stopped behind step 8
+    workflow.edit("run", total_iters=8)
+    workflow.run()
+    assert read_json(workflow.folder / "reports/tiny.json")["training"]["steps"] == 8
     workflow.edit("run", total_iters=12)
-    write_images(workflow.folder / "data/validation", {"across": 1}, seed=9)
-    planned = workflow.plan(target)
-    assert (planned["train"], planned["publish_checkpoint"], planned["score_checkpoint"]) == (2, 3, 6)
-    workflow.run(target)
-    assert "going on from step 6" in (workflow.root / "logs/train_000008.log").read_text()
-    assert "going on from step 8" in (workflow.root / "logs/train_000012.log").read_text()
-    assert workflow.plan(target) == {}
-    assert checkpoint(workflow, 6) == whole
+    workflow.run("results/tiny/training/trained.json")
+    assert "already trained up to step 12" in (workflow.root / "logs/train.log").read_text()
+    again = read_json(workflow.root / "training/trained.json")
+    assert again["checkpoints"] == marker["checkpoints"]

@@ -4,7 +4,7 @@ import copy
 from zipfile import ZipFile
 
 import pytest
-from helpers.builders import Workflow
+from helpers.workflow import Workflow
 
 from quac.system.files import read_json
 
@@ -65,12 +65,12 @@ def test_snakemakes_own_report_has_the_pages_and_tables(several):
     assert several.plan() == {}
 
 
-def test_a_run_more_plans_its_own_stages(edited):
+def test_an_added_run_plans_its_own_stages(edited):
     edited.config["runs"].append({"name": "third", "loss": {"lambda_cyc": 9.0}})
     assert edited.plan() == {**ONE_RUN, "compare": 1}
 
 
-def test_a_run_less_plans_the_comparison_alone_whichever_it_is(edited):
+def test_removing_any_run_plans_only_the_comparison(edited):
     first, second = edited.config["runs"]
     for left in (first, second):
         edited.config["runs"] = [left]
@@ -102,15 +102,15 @@ def test_an_edit_above_the_runs_plans_what_is_shared_once(edited):
 
 def test_a_fault_of_a_run_names_it(edited):
     edited.config["runs"][1]["loss"] = {"lambda_cycle": 1}
-    said = edited.run("-n", check=False).said
-    assert "runs.strong-cycle.loss.lambda_cycle: unknown key; did you mean loss.lambda_cyc?" in said
+    output = edited.run("-n", check=False).output
+    assert "runs.strong-cycle.loss.lambda_cycle: unknown key; did you mean loss.lambda_cyc?" in output
     edited.config["runs"][1] = {"name": "b", "data": {"source": "data/trian"}}
-    said = edited.run("-n", check=False).said
-    assert "error: runs.b.data.source: data/trian: does not exist" in said
-    assert "Traceback" not in said
+    output = edited.run("-n", check=False).output
+    assert "error: runs.b.data.source: data/trian: does not exist" in output
+    assert "Traceback" not in output
 
 
-def test_a_run_alone_hands_its_data_and_classifier_to_several(finished):
+def test_runs_added_to_a_config_share_its_data_and_classifier(finished):
     config = finished.config
     finished.config = {**config, "runs": [{"name": "plain"}, {"name": "slow", "solver": {"lr": 1.0e-5}}]}
     planned = finished.plan()

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from helpers.builders import Workflow
+from helpers.workflow import Workflow
 
 from quac.system.tables import read_table
 

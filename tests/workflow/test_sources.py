@@ -4,7 +4,8 @@ import shutil
 
 import numpy as np
 import pytest
-from helpers.builders import Workflow, write_images
+from helpers.builders import write_images
+from helpers.workflow import Workflow
 from PIL import Image
 
 from quac.system.files import read_json
@@ -107,9 +108,9 @@ def test_folders_with_weights_and_a_whole_run_from_lists(workflow):
     assert facts["masks"] == {"edge": 2, "queries": {"validation": [2, 4]}}
     report = " ".join((workflow.folder / "reports/tiny.html").read_text().split())
     assert "(soft edge of 2 pixels, 2 of 4 queries have one)" in report
-    assert "2 of 4 validation queries have no mask: they were converted whole." in report
-    assert "G/latent_cls" in (workflow.root / "training/010000_history.csv").read_text()
-    assert "The classifier that judges was trained on" in (workflow.folder / "reports/tiny.html").read_text()
+    assert "2 of 4 validation queries have no mask: they were converted as a whole." in report
+    assert "G/latent_cls" in (workflow.root / "training/history.csv").read_text()
+    assert "The classifier that judges was part of the training loss" in report
     assert workflow.plan() == {}
     Image.fromarray(255 - mask).save(workflow.folder / "lists/m.png")
     plan = workflow.plan()
@@ -120,8 +121,8 @@ def test_a_list_with_faults_names_each(workflow):
     (workflow.folder / "list.csv").write_text("path,class\na.png,\nb.txt,x\n")
     for section in ("data", "validation_data", "test_data"):
         workflow.edit(section, source="list.csv")
-    said = workflow.run("-n", check=False).said
-    assert "error: data.source: list.csv: the manifest has faults:" in said
-    assert "line 2: has no class" in said
-    assert "line 3: path b.txt does not end as an image's" in said
-    assert "Traceback" not in said
+    output = workflow.run("-n", check=False).output
+    assert "error: data.source: list.csv: the manifest has faults:" in output
+    assert "line 2: has no class" in output
+    assert "line 3: path b.txt has no ending of an image" in output
+    assert "Traceback" not in output

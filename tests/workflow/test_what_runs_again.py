@@ -48,7 +48,7 @@ def test_a_touch_changes_nothing_not_even_of_large_files(finished):
         ("loss", {"lambda_cyc": 2.0}, {"train": 1, **AFTER_TRAINING}),
         ("loss", {"lambda_cls": 1.0}, {"train": 1, **AFTER_TRAINING}),
         ("run", {"total_iters": 6}, {"train": 1, **ONE_CHECKPOINT_MORE}),
-        ("run", {"total_iters": 20, "segment_iters": 8}, {"train": 1, **AFTER_JUDGE, **EIGHT_CHECKPOINTS_MORE}),
+        ("run", {"total_iters": 20}, {"train": 1, **AFTER_JUDGE, **EIGHT_CHECKPOINTS_MORE}),
         ("run", {"total_iters": 2}, {"train": 1, **ONLY_CHOSEN_ANEW}),
         ("run", {"save_every": 4}, {"train": 1, **ONLY_CHOSEN_ANEW}),
         ("run", {"save_from": 3}, {"train": 1, **ONLY_CHOSEN_ANEW}),
@@ -60,7 +60,7 @@ def test_a_touch_changes_nothing_not_even_of_large_files(finished):
         ("model", {"num_domains": 2}, {"check_splits": 1, "report": 1}),
         ("report", {"examples": 1}, {"report": 1}),
         ("log", {"notes": "a word"}, {"report": 1}),
-        ("run", {"threads": 2, "segment_iters": 1, "state_every": 1, "accumulate": 2, "keep_states": 3}, {"report": 1}),
+        ("run", {"threads": 2, "state_every": 1, "accumulate": 2, "keep_states": 3}, {"report": 1}),
         ("run", {"log_every": 2}, {"report": 1}),
         ("run", {"eval_every": 1}, {"report": 1}),
     ],
@@ -71,13 +71,13 @@ def test_an_edit_runs_what_depends_on_it(edited, section, values, planned):
 
 
 @pytest.mark.parametrize("log_type", ["wandb", "tensorboard"])
-def test_a_tracker_is_told_of_the_report_alone(edited, log_type):
+def test_a_new_tracker_runs_only_the_report_and_track_results(edited, log_type):
     edited.edit("log", mode="offline")
     edited.config["log_type"] = log_type
     assert edited.plan() == {"report": 1, "track_results": 1}
 
 
-def test_another_classifier_is_not_trained_for(edited):
+def test_another_classifier_does_not_train_again(edited):
     save_classifier(edited.folder / "other.pt", Brightness())
     edited.edit("validation_config", classifier_checkpoint="other.pt")
     assert edited.plan() == {"check_classifier": 1, **AFTER_JUDGE}
@@ -89,20 +89,20 @@ def test_a_further_judge_judges_what_is_reported_and_chooses_nothing(edited):
     assert edited.plan() == {"check_classifier": 1, "convert": 4, "matrices": 4, "report": 1}
 
 
-def test_another_classifier_is_trained_for_where_the_objective_has_it(edited):
+def test_another_classifier_trains_again_with_a_classifier_loss(edited):
     save_classifier(edited.folder / "other.pt", Brightness())
     edited.edit("validation_config", classifier_checkpoint="other.pt")
     edited.edit("loss", lambda_cls=1.0)
     assert edited.plan() == {"check_classifier": 1, "train": 1, **AFTER_TRAINING}
 
 
-def test_a_validation_image_does_not_train(edited):
+def test_a_new_validation_image_does_not_train(edited):
     write_images(edited.folder / "data/validation", {"along": 1}, seed=9)
     data = {"index_images": 1, "check_splits": 1, "store_images": 1, "fit_classifier": 1, "check_classifier": 1}
     assert edited.plan() == {**data, **AFTER_JUDGE}
 
 
-def test_a_training_image_trains_anew(edited):
+def test_a_new_training_image_trains_again(edited):
     write_images(edited.folder / "data/train", {"along": 1}, seed=9)
     data = {"index_images": 1, "check_splits": 1, "store_images": 1, "fit_classifier": 1, "check_classifier": 1}
     assert edited.plan() == {**data, "train": 1, **AFTER_TRAINING}
@@ -115,7 +115,7 @@ def test_a_deleted_image_is_noticed_in_its_split_alone(edited):
     assert (planned["convert"], "train" in planned, "score_checkpoint" in planned) == (2, False, False)
 
 
-def test_two_edits_at_once_run_what_either_would(edited):
+def test_two_edits_run_the_union_of_their_stages(edited):
     """The first one's stages lie before the training, behind a gate that must not hide the second one's."""
     edited.edit("model", num_domains=2)
     edited.edit("loss", lambda_cyc=2.0)

@@ -4,7 +4,7 @@ rule fit_classifier:
         index=in_data("train.parquet"),
         validation_store=in_data("validation.store"),
         validation_index=in_data("validation.parquet"),
-        weights=classifier_weights,
+        weights=user_file("classifier.weights"),
         key=key_of("classifier"),
     output:
         classifier="{judge}/classifier.pt",
@@ -17,10 +17,9 @@ rule fit_classifier:
     resources:
         gpu=1,
         mem_mb=8000,
-        runtime=120,
     params:
         weights=lambda wc, input: ["--weights", input.weights] if input.weights else [],
-        options=computing,
+        options=device_options,
     shell:
         "quac fit-classifier --key {input.key:q} --store {input.store:q} --index {input.index:q}"
         " --validation-store {input.validation_store:q} --validation-index {input.validation_index:q}"
@@ -43,12 +42,11 @@ rule check_classifier:
     resources:
         gpu=1,
         mem_mb=8000,
-        runtime=60,
     params:
-        stores=repeated("--store", "stores"),
-        indexes=repeated("--index", "indexes"),
-        judges=repeated("--judge", "judges"),
-        options=computing,
+        stores=option_per_file("--store", "stores"),
+        indexes=option_per_file("--index", "indexes"),
+        judges=option_per_file("--judge", "judges"),
+        options=device_options,
     shell:
         "quac check-classifier --key {input.key:q} --classifier {input.classifier:q} {params.judges:q}"
         " {params.stores:q} {params.indexes:q} --out {output.check:q} --table {output.table:q}"

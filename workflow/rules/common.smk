@@ -1,4 +1,4 @@
-# The run table, and how a stage is carried out.
+# The run table, and how stages are carried out.
 import json
 import os
 import re
@@ -6,93 +6,60 @@ import shlex
 import sys
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import IOFile, is_flagged
 
-from quac.config.evaluation import KINDS
-from quac.evaluation.metrics import MATRICES
-from quac.system.errors import QuacError
+from quac.config.keys import key_text, write_texts
+from quac.config.run_options import RunOptions
 from quac.config.runs import INDEX, resolve_runs
-from quac.training.tracking.base import is_tracked
-from quac.config.loss_weights import is_used
+from quac.config.stages import job_named, stage_jobs
+from quac.data.named_files import is_demo
+from quac.evaluation.metrics import METRICS
+from quac.system.errors import QuacError
+from quac.system.files import require_writable
 
-# `quac` is the one installed beside this snakemake, also where its environment is not activated.
+# `quac` is the one installed next to this snakemake, even if its environment is not activated.
 shell.prefix(f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")
 
 DEMO = "data/digits"
+KEY_TEXTS = ".snakemake/quac-keys"  # of the key files that are to be written
 
 
-def stop(error):
-    """End here with one message: a WorkflowError would show where in this file it was raised."""
+def fail(error):
+    """Exit with one message: a WorkflowError would show a place in this file."""
     print(f"error: {error}", file=sys.stderr)
     sys.exit(1)
 
 
-def resolved(raw):
-    try:
-        return resolve_runs(raw, above=workflow.config_settings.config)
-    except QuacError as error:
-        stop(error)
+try:
+    TABLE = resolve_runs(config, above=workflow.config_settings.config)
+    if workflow.is_main_process:
+        for folder in TABLE.configs:
+            require_writable(folder, "solver.root_dir")
+        require_writable("reports", "the folder of the reports")
+except QuacError as error:
+    fail(error)
 
-
-def existing_segments(root):
-    """Last steps of the segments that have been trained."""
-    try:
-        names = os.listdir(f"{root}/training")
-    except OSError:
-        return []
-    return sorted(int(name[:-5]) for name in names if re.fullmatch(r"\d{6,}\.json", name))
-
-
-def segment_ends(root, run):
-    """Last steps of the segments, ascending; the last segment may be trained in part.
-
-    Those on disk stay as they are, so that another run.segment_iters leaves
-    alone what is finished.
-    """
-    ends = existing_segments(root)
-    while not ends or ends[-1] < run.total_iters:
-        ends.append((ends[-1] if ends else 0) + run.segment_iters)
-    return [end for end, before in zip(ends, [0, *ends]) if before < run.total_iters]
-
-
-def require_writable(folder, name):
-    existing = os.path.abspath(folder)
-    while not os.path.exists(existing):
-        existing = os.path.dirname(existing)
-    if not (os.path.isdir(existing) and os.access(existing, os.W_OK)):
-        stop(f"{name}: {folder} cannot be written; make {existing} writable, or choose another folder")
-
-
-TABLE = resolved(config)
 RUNS = TABLE.configs  # root: Config
-for folder in RUNS:
-    require_writable(folder, "solver.root_dir")
-require_writable("reports", "the folder of the reports")
-# Folder of the prepared data, of the classifier -> root whose settings it is made by; there may be a run in it, or not.
+# Folder of the prepared data, of the classifier -> root by whose settings it is made.
 DATA = {f"{TABLE.data[root]}/data": TABLE.data[root] for root in RUNS}
-JUDGES = {f"{TABLE.judges[root]}/classifier": TABLE.judges[root] for root in RUNS}
-# What is also told to a tracker.
-TRACKED = [f"{root}/logs/tracked.json" for root, run in RUNS.items() if is_tracked(run.log_type, run.log.mode)]
+CLASSIFIERS = {f"{TABLE.classifiers[root]}/classifier": TABLE.classifiers[root] for root in RUNS}
 REPORTS = {run.run_name: root for root, run in RUNS.items()}
-# The page that compares the reports of `runs`; also of one, which may have been several.
-COMPARISON = [f"reports/{INDEX}.html"] if TABLE.names else []
-SEGMENTS = {root: segment_ends(root, run.run) for root, run in RUNS.items()}
+COMPARISON = [f"reports/{INDEX}.html"] if TABLE.names else []  # `runs` may have had several
+TRACKED = [f"{root}/logs/tracked.json" for root, run in RUNS.items() if run.is_tracked]
 
 
 wildcard_constraints:
     root="|".join(map(re.escape, RUNS)),
     data="|".join(map(re.escape, DATA)),
-    judge="|".join(map(re.escape, JUDGES)),
+    judge="|".join(map(re.escape, CLASSIFIERS)),
     run="|".join(map(re.escape, REPORTS)),
     split="train|validation|test",
-    kind="|".join(KINDS),
+    kind="|".join(sorted({kind for run in RUNS.values() for kind in run.model.style_kinds})),
     step=r"\d+",
     shard=r"\d+-of-\d+",
-    end="|".join(f"{end:06d}" for ends in SEGMENTS.values() for end in ends),
 
 
 def roots_where(whole):
-    """Wildcard constraint: roots of the runs whose conversions are of one job, or of several."""
+    """Wildcard constraint: roots of the runs whose conversions are one job, or several."""
     return "|".join(re.escape(root) for root, run in RUNS.items() if (run.conversion.shards == 1) == whole) or "(?!)"
 
 
@@ -103,49 +70,49 @@ def root_of(wc):
         return wc.root
     if "data" in names:
         return DATA[wc.data]
-    return JUDGES[wc.judge] if "judge" in names else REPORTS[wc.run]
+    return CLASSIFIERS[wc.judge] if "judge" in names else REPORTS[wc.run]
 
 
 def run_of(wc):
-    return TABLE.holders[root_of(wc)]
+    return TABLE.owners[root_of(wc)]
 
 
-def is_demo(source):
-    """Whether a source is a folder that the rule demo_data makes."""
-    folders = [f"{DEMO}/{split}" for split in ("train", "validation", "test")]
-    return isinstance(source, str) and os.path.normpath(source) in folders
-
-
-# How a stage is carried out is no part of its result, so nothing that makes it run again: Snakemake does not track a
+# How a stage is carried out does not change its result, so it must not make it run again: Snakemake does not track a
 # param whose function takes `input`.
 
 
-def computing(wc, input):
+def device_options(wc, input):
     """Options of a stage that runs a network."""
     run = run_of(wc).run
     return f"--device {run.device}" + (f" --threads {run.threads}" if run.threads else "")
 
 
-def computing_shard(wc, input):
-    """Options of one of several jobs that do the work of one."""
-    return f"{computing(wc, input)} --shard {wc.shard.replace('-of-', ' ')}"
-
-
-def config_as_json(wc, input):
-    return json.dumps(run_of(wc).model_dump())
-
-
-def decoders(wc):
-    return run_of(wc).splits[wc.split].num_workers
-
-
-def network_threads(wc):
-    return run_of(wc).run.threads or workflow.cores
+def shard_options(wc, input):
+    """Options of one of several jobs that share the work of one."""
+    return f"{device_options(wc, input)} --shard {wc.shard.replace('-of-', ' ')}"
 
 
 def training_options(wc, input):
-    run = run_of(wc)
-    names = {"log_every", "eval_every", "state_every", "state_minutes", "keep_states", "accumulate"}
-    options = run.run.model_dump(include=names)
-    carried_out = {"device_cache": run.data.device_cache, **run.solver.model_dump(include={"channels_last", "compile"})}
-    return json.dumps({**options, **carried_out, "config": run.model_dump()})
+    return RunOptions.of(run_of(wc)).model_dump_json()
+
+
+def config_file(wc, input):
+    """The whole config, which the tracker of a training shows. (An input, even `ancient`, would hide other edits.)"""
+    return write_texts({"config": key_text(RUNS[wc.root], job_named("config"), {})}, KEY_TEXTS)["config"]
+
+
+def network_threads(wc):
+    return run_of(wc).run.threads or 8
+
+
+def num_workers(wc):
+    return run_of(wc).splits[dict(wc.items()).get("split", "train")].num_workers
+
+
+def decoding_threads(wc):
+    return max(1, num_workers(wc))
+
+
+def workers(wc, input, threads):
+    """Processes that decode images, at most as many as `--cores` allows; 0: none but the stage's own."""
+    return min(num_workers(wc), threads)

@@ -14,13 +14,12 @@ rule convert:
     resources:
         gpu=1,
         mem_mb=8000,
-        runtime=480,
     params:
-        judges=repeated("--judge", "judges"),
-        options=computing,
+        judges=option_per_file("--judge", "judges"),
+        options=device_options,
     shell:
         "quac convert-split --key {input.key:q} --selected {input.selected:q} --classifier {input.classifier:q}"
-        " --detailed {params.judges:q}"
+        " {params.judges:q}"
         " --store {input.store:q} --index {input.index:q}"
         " --reference-store {input.reference_store:q} --reference-index {input.reference_index:q}"
         " --kind {wildcards.kind} --out {output.table:q} --images {output.images:q} {params.options} --log-file {log:q}"
@@ -39,8 +38,8 @@ use rule convert as convert_shard with:
     wildcard_constraints:
         root=roots_where(whole=False),
     params:
-        judges=repeated("--judge", "judges"),
-        options=computing_shard,
+        judges=option_per_file("--judge", "judges"),
+        options=shard_options,
 
 
 rule gather_conversion:
@@ -55,19 +54,23 @@ rule gather_conversion:
     wildcard_constraints:
         root=roots_where(whole=False),
     params:
-        tables=repeated("--part", "tables"),
-        images=repeated("--part-images", "images"),
+        tables=option_per_file("--part", "tables"),
+        images=option_per_file("--part-images", "images"),
     shell:
         "quac gather {params.tables:q} {params.images:q} --out {output.table:q} --images {output.images:q} --log-file {log:q}"
 
 
 rule matrices:
     input:
-        # What the judge says of real images changes only where it says else of generated ones too, or in other splits.
+        # The classifier's outputs for real images change only with those for generated ones, or for other splits.
         unpack(
-            gated(
-                "{root}/evaluation/{split}/{kind}_cells.csv",
-                {"table": in_run("conversion/{split}/{kind}.parquet"), "index": in_data("{split}.parquet")},
+            order_only(
+                "{root}/evaluation/{split}/{kind}_cells.parquet",
+                {
+                    "table": in_run("conversion/{split}/{kind}.parquet"),
+                    "index": in_data("{split}.parquet"),
+                    "key": key_of("matrices_{split}"),
+                },
                 gates=[in_judge("judged.parquet")],
             )
         ),
@@ -80,9 +83,10 @@ rule matrices:
                 subcategory="{root}",
                 labels={"split": "{split}", "styles": "{kind}", "number": metric.replace("_", " ")},
             )
-            for metric in MATRICES
+            for metric in METRICS
         ],
-        cells="{root}/evaluation/{split}/{kind}_cells.csv",
+        cells="{root}/evaluation/{split}/{kind}_cells.parquet",
+        cells_csv="{root}/evaluation/{split}/{kind}_cells.csv",  # for users
         averages="{root}/evaluation/{split}/{kind}_averages.json",
     log:
         "{root}/logs/matrices_{split}_{kind}.log",
@@ -90,12 +94,12 @@ rule matrices:
         matrices=lambda wc, output: [word for path in output.matrices for word in ("--out", path)],
     shell:
         "quac matrices --table {input.table:q} --index {input.index:q} --judged {input.gates:q} {params.matrices:q}"
-        " --cells {output.cells:q} --averages {output.averages:q} --log-file {log:q}"
+        " --cells {output.cells:q} --cells-csv {output.cells_csv:q} --averages {output.averages:q} --log-file {log:q}"
 
 
 rule show_styles:
     input:
-        unpack(by_selected("{root}/styles/{split}.json", {"key": key_of("styles_{split}")})),
+        unpack(by_selected("{root}/styles/{split}.json", {"key": key_of("style_grids_{split}")})),
     output:
         grids="{root}/styles/{split}.json",
         images=directory("{root}/styles/{split}"),
@@ -107,9 +111,8 @@ rule show_styles:
     resources:
         gpu=1,
         mem_mb=8000,
-        runtime=60,
     params:
-        options=computing,
+        options=device_options,
     shell:
         "quac show-styles --key {input.key:q} --selected {input.selected:q} --classifier {input.classifier:q}"
         " --store {input.store:q} --index {input.index:q}"

@@ -14,9 +14,12 @@ rule split_images:
         [f"{{data}}/split/{split}.csv" for split in ("train", "validation", "test")],
     log:
         "{data}/logs/split_images.log",
-    threads: lambda wc: run_of(wc).data.num_workers
+    threads: decoding_threads
+    params:
+        workers=workers,
     shell:
-        "quac split-images --key {input.key:q} --out {wildcards.data:q}/split --threads {threads} --log-file {log:q}"
+        "quac split-images --key {input.key:q} --out {wildcards.data:q}/split --workers {params.workers}"
+        " --log-file {log:q}"
 
 
 rule index_images:
@@ -27,9 +30,12 @@ rule index_images:
         "{data}/{split}.parquet",
     log:
         "{data}/logs/index_{split}.log",
-    threads: decoders
+    threads: decoding_threads
+    params:
+        workers=workers,
     shell:
-        "quac index --key {input.key:q} --out {output:q} --threads {threads} --log-file {log:q}"
+        "quac index --key {input.key:q} --split {wildcards.split} --out {output:q} --workers {params.workers}"
+        " --log-file {log:q}"
 
 
 rule check_splits:
@@ -41,7 +47,7 @@ rule check_splits:
     log:
         "{data}/logs/check_splits.log",
     params:
-        indexes=repeated("--index", "indexes"),
+        indexes=option_per_file("--index", "indexes"),
     shell:
         "quac check-splits --key {input.key:q} {params.indexes:q} --out {output:q} --log-file {log:q}"
 
@@ -49,7 +55,7 @@ rule check_splits:
 rule store_images:
     input:
         unpack(
-            gated(
+            order_only(
                 "{data}/{split}.store",
                 {"index": in_data("{split}.parquet"), "key": key_of("store_{split}")},
                 gates=[in_data("checks.json")],
@@ -59,6 +65,9 @@ rule store_images:
         "{data}/{split}.store",
     log:
         "{data}/logs/store_{split}.log",
-    threads: decoders
+    threads: decoding_threads
+    params:
+        workers=workers,
     shell:
-        "quac store --key {input.key:q} --index {input.index:q} --out {output:q} --threads {threads} --log-file {log:q}"
+        "quac store --key {input.key:q} --split {wildcards.split} --index {input.index:q} --out {output:q}"
+        " --workers {params.workers} --log-file {log:q}"

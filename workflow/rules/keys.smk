@@ -1,17 +1,30 @@
-# Why stages run again: see docs/what-runs-again.md.
+# The key files: why stages run again, see docs/explanation/what-runs-again.md.
+
+
+KEY_FILES, DIFFERENT_KEYS = {}, set()
+if workflow.is_main_process:  # a job that reads this file again computes no key, and touches no data
+    try:
+        KEY_FILES, DIFFERENT_KEYS = compare_keys()
+    except QuacError as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
 
 
 rule key:
+    input:
+        force_if_different,
     output:
         "{root}/keys/{stage}.json",
     log:
         "{root}/logs/key_{stage}.log",
     wildcard_constraints:
-        root="|".join(map(re.escape, TABLE.holders)),  # of a shared folder too, in which there is no run
+        root="|".join(map(re.escape, TABLE.owners)),  # the owner of shared data need not be a run
+        stage="|".join(sorted({str(job) for run in RUNS.values() for job in stage_jobs(run)})),
     params:
-        content=lambda wc: KEYS[wc.root, wc.stage],
+        text=lambda wc, input, output: KEY_FILES[output[0]],
     shell:
-        "(printf '%s\\n' {params.content:q} > {output:q}) 2>&1 | tee {log:q}"
+        "(cp {params.text:q} {output:q}.part && mv {output:q}.part {output:q}) 2>&1 | tee {log:q}"
 
 
 rule resolve_config:

@@ -7,14 +7,15 @@ rule report:
         checks=in_data("checks.json"),
         classifier_fit=classifier_record,
         classifier_check=in_judge("check.json"),
-        markers=every_marker,
-        history=lambda wc: f"{root_of(wc)}/training/{SEGMENTS[root_of(wc)][-1]:06d}_history.csv",
+        trained=in_run("training/trained.json"),
+        history=in_run("training/history.csv"),
+        samples=lambda wc: ancient(in_run("training/samples")(wc)),  # as every_image_folder
         scores=every_step("{root}/selection/{step}.parquet"),
         score_table=in_run("selection/scores.csv"),
         selected=in_run("selection/selected.json"),
         tables=conversions("{root}/conversion/{split}/{kind}.parquet"),
         images=every_image_folder,
-        cells=conversions("{root}/evaluation/{split}/{kind}_cells.csv"),
+        cells=conversions("{root}/evaluation/{split}/{kind}_cells.parquet"),
         averages=conversions("{root}/evaluation/{split}/{kind}_averages.json"),
         styles=of_shown_split("{root}/styles/{split}.json"),
         style_images=lambda wc: ancient(of_shown_split("{root}/styles/{split}")(wc)),  # as every_image_folder
@@ -25,7 +26,7 @@ rule report:
     log:
         "reports/{run}.log",
     params:
-        inputs=as_json,
+        inputs=inputs_as_json,
     shell:
         "quac report --inputs {params.inputs:q} --html {output.html:q} --numbers {output.numbers:q}"
         " --cells {output.cells:q} --log-file {log:q}"
@@ -50,10 +51,11 @@ rule compare:
         "quac compare {input.numbers:q} --out {output:q} --log-file {log:q}"
 
 
-# A tracker that cannot be reached fails nothing.
+# If the tracker cannot be reached, nothing fails.
 rule track_results:
     input:
-        marker=lambda wc: every_marker(wc)[-1],
+        trained=in_run("training/trained.json"),
+        config=in_run("config.yaml"),
         scores=every_step("{root}/selection/{step}.parquet"),
         html=lambda wc: f"reports/{run_of(wc).run_name}.html",
         numbers=lambda wc: f"reports/{run_of(wc).run_name}.json",
@@ -62,8 +64,7 @@ rule track_results:
     log:
         "{root}/logs/track_results.log",
     params:
-        scores=repeated("--scores", "scores"),
-        config=config_as_json,
+        scores=score_pattern,
     shell:
-        "quac track-results --marker {input.marker:q} {params.scores:q} --html {input.html:q} --numbers {input.numbers:q}"
-        " --config {params.config:q} --out {output:q} --log-file {log:q}"
+        "quac track-results --config {input.config:q} --trained {input.trained:q} --scores {params.scores:q} --html {input.html:q} --numbers {input.numbers:q}"
+        " --out {output:q} --log-file {log:q}"

@@ -13,14 +13,13 @@ rule score_checkpoint:
     resources:
         gpu=1,
         mem_mb=8000,
-        runtime=240,
     params:
-        options=computing,
+        options=device_options,
     shell:
-        "quac convert-split --key {input.key:q} --checkpoint {input.checkpoint:q} --classifier {input.classifier:q}"
+        "quac score-checkpoint --key {input.key:q} --checkpoint {input.checkpoint:q} --classifier {input.classifier:q}"
         " --store {input.store:q} --index {input.index:q}"
         " --reference-store {input.reference_store:q} --reference-index {input.reference_index:q}"
-        " --kind latent --kind reference --out {output:q} {params.options} --log-file {log:q}"
+        " --out {output:q} {params.options} --log-file {log:q}"
 
 
 use rule score_checkpoint as score_shard with:
@@ -35,7 +34,7 @@ use rule score_checkpoint as score_shard with:
     wildcard_constraints:
         root=roots_where(whole=False),
     params:
-        options=computing_shard,
+        options=shard_options,
 
 
 rule gather_scores:
@@ -48,7 +47,7 @@ rule gather_scores:
     wildcard_constraints:
         root=roots_where(whole=False),
     params:
-        tables=repeated("--part", "tables"),
+        tables=option_per_file("--part", "tables"),
     shell:
         "quac gather {params.tables:q} --out {output:q} --log-file {log:q}"
 
@@ -58,7 +57,7 @@ rule select_checkpoint:
         scores=every_step("{root}/selection/{step}.parquet"),
         index=in_data("validation.parquet"),
         key=key_of("select"),
-        markers=every_marker,  # what is trained further has other checkpoints to choose from
+        trained=in_run("training/trained.json"),  # a longer training has other checkpoints to choose from
     output:
         selected=report(
             "{root}/selection/selected.json",
@@ -75,7 +74,7 @@ rule select_checkpoint:
     log:
         "{root}/logs/select_checkpoint.log",
     params:
-        scores=repeated("--scores", "scores"),
+        scores=score_pattern,
     shell:
-        "quac select-checkpoint --key {input.key:q} {params.scores:q} --index {input.index:q}"
+        "quac select-checkpoint --key {input.key:q} --scores {params.scores:q} --index {input.index:q}"
         " --out {output.selected:q} --table {output.scores:q} --log-file {log:q}"

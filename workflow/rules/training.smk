@@ -1,69 +1,74 @@
-# The states and checkpoints lie in {root}/training/state, which no rule declares: Snakemake never deletes them, and the
-# work of an earlier setting is found again when it returns.
+# States and checkpoints lie in {root}/training/state, which no rule declares: Snakemake never deletes them, and the work
+# of an earlier setting is found again when it returns.
 
 
-# What is trained; how far is in `schedule`.
+# What is trained; how far is in `save_plan`.
 TRAINING = {
     "store": in_data("train.store"),
     "index": in_data("train.parquet"),
     "key": key_of("train"),
     "classifier": classifier_of_training,
-    "init": initial_checkpoint,
+    "init": user_file("init.checkpoint"),
 }
 
-# What is only looked at while it trains. It is there when the classifier has been checked, and no input: as other files,
-# inputs would train again.
+# Used only for monitoring: by the evaluation on the validation split. They exist once the classifier has been checked, and
+# are not inputs: with another classifier file, Snakemake would see another set of inputs, and train again.
 WATCHED = {
-    "store": in_data("validation.store"),
-    "index": in_data("validation.parquet"),
-    "classifier": classifier_file,
+    "validation-store": in_data("validation.store"),
+    "validation-index": in_data("validation.parquet"),
+    "validation-classifier": classifier_file,
 }
 
 
 rule train:
     input:
         unpack(
-            gated(
-                "{root}/training/{end}_history.csv",
-                {**TRAINING, "schedule": key_of("schedule_{end}")},
-                gates=[previous_segment, in_data("checks.json"), in_judge("check.json")],
+            order_only(
+                "{root}/training/history.csv",
+                {**TRAINING, "save_plan": key_of("save_plan")},
+                gates=[in_data("checks.json"), in_judge("check.json")],
             )
         ),
     output:
-        # `update`: Snakemake deletes other outputs before a stage starts, and a gate that is missing after a kill, or after
-        # a failure, would be none: all that is published and scored would be done again.
-        marker=update("{root}/training/{end}.json"),
-        history="{root}/training/{end}_history.csv",
+        # `update`: Snakemake deletes other outputs before a stage starts. If the training then fails, the missing gate
+        # would make everything that is published and scored run again. With `update`, Snakemake restores the old file
+        # after a failure, so the file records its inputs; see `compare_keys` in gates.smk.
+        trained=update("{root}/training/trained.json"),
+        history="{root}/training/history.csv",
+        samples=directory("{root}/training/samples"),
     log:
-        "{root}/logs/train_{end}.log",
+        "{root}/logs/train.log",
     benchmark:
-        "{root}/logs/train_{end}.tsv"
+        "{root}/logs/train.tsv"
     threads: network_threads
     resources:
         gpu=1,
         mem_mb=16000,
-        runtime=2880,
     params:
         classifier=lambda wc, input: ["--classifier", input.classifier] if input.classifier else [],
         init=lambda wc, input: ["--init", input.init] if input.init else [],
-        watched=lambda wc, input: [f"--validation-{name}={function(wc)}" for name, function in WATCHED.items()],
+        watched=lambda wc, input: [f"--{name}={function(wc)}" for name, function in WATCHED.items()],
         states=lambda wc, input: f"{wc.root}/training/state",
-        runtime=training_options,
-        options=computing,
+        config=config_file,
+        how=training_options,
+        options=device_options,
     shell:
-        "quac train --key {input.key:q} --schedule {input.schedule:q} --store {input.store:q} --index {input.index:q}"
-        " {params.classifier:q} {params.init:q} {params.watched:q}"
-        " --states {params.states:q} --marker {output.marker:q} --history {output.history:q}"
-        " --runtime {params.runtime:q} {params.options} --log-file {log:q}"
+        "quac train --key {input.key:q} --save-plan {input.save_plan:q} --store {input.store:q} --index {input.index:q}"
+        " {params.classifier:q} {params.init:q} {params.watched:q} --config {params.config:q} --states {params.states:q}"
+        " --out {output.trained:q} --history {output.history:q} --samples {output.samples:q}"
+        " --options {params.how:q} {params.options} --log-file {log:q}"
 
 
 # Runs again when what is trained changes, not when only the training gets longer.
 rule publish_checkpoint:
     input:
-        unpack(gated("{root}/checkpoints/{step}_nets_ema.ckpt", TRAINING, gates=[segment_of])),
+        unpack(order_only("{root}/checkpoints/{step}_nets_ema.ckpt", TRAINING, gates=[marker_of_step])),
     output:
         "{root}/checkpoints/{step}_nets_ema.ckpt",
     log:
         "{root}/logs/publish_{step}.log",
+    params:
+        classifier=lambda wc, input: ["--classifier", input.classifier] if input.classifier else [],
     shell:
-        "quac publish --marker {input.gates:q} --step {wildcards.step} --out {output:q} --log-file {log:q}"
+        "quac publish --trained {input.gates:q} --key {input.key:q} --index {input.index:q} {params.classifier:q}"
+        " --step {wildcards.step} --out {output:q} --log-file {log:q}"

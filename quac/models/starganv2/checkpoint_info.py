@@ -1,33 +1,32 @@
-"""What a checkpoint says of itself, so that it can be used without the run that made it. (Starts without torch.)"""
+"""A checkpoint's description of itself, so that it can be used without its run. (Starts without torch.)"""
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from quac.config import Config
+from quac.config.choices import PreprocessMode
 from quac.config.data import Data
 from quac.config.section import Byte, Positive, Section
 from quac.config.training import Model
-from quac.data.preprocess import MODES
 from quac.system.errors import QuacError
 
 FORMAT = 1
-KEY = "quac"  # in a checkpoint, beside the networks
+KEY = "quac"  # in a checkpoint, next to the networks
+OF_DATA = ("scale", "shift", "preprocess", "load_size", "img_size", "range", "background", "page", "max_pixels")
 
 
-class Description(Section):
-    """The networks, their classes, and how images reach them.
+class CheckpointInfo(Section):
+    """The networks of a checkpoint, their classes, and how images become their input: as a `data` section."""
 
-    It may be handed to what takes the settings of reading (`quac.data.images.read_image`), of sizes
-    (`quac.data.preprocess`) or of the range (scale, shift).
-    """
-
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     model: Model  # every size filled in
     classes: Annotated[list[str], Field(min_length=2)]  # in the order of the heads
     scale: float = 2.0
     shift: float = -1.0
     channels: Literal[1, 3]
-    preprocess: Literal[MODES] = "resize"
+    preprocess: PreprocessMode = "resize"
     load_size: Positive | None
     img_size: Positive
     range: tuple[float, float] | None = None
@@ -37,79 +36,48 @@ class Description(Section):
     step: int | None = None  # of the training
 
     @model_validator(mode="after")
-    def _agrees(self):
+    def _is_consistent(self) -> "CheckpointInfo":
         model = self.model
-        of_networks = (model.img_size, model.input_dim, model.num_domains)
-        if of_networks != (self.img_size, self.channels, len(self.classes)) or model.conv_dim is None:
+        if (model.img_size, model.input_dim, model.num_domains) != (self.img_size, self.channels, len(self.classes)):
             raise ValueError("its sizes contradict each other")
+        if model.conv_dim is None:
+            raise ValueError("its sizes are incomplete")
         if len(set(self.classes)) < len(self.classes):
-            raise ValueError("two classes have one name")
+            raise ValueError("two classes have the same name")
         if not self.scale:
             raise ValueError("scale is 0")
         return self
 
-    def as_dict(self):
+    @classmethod
+    def of(cls, config: Config, classes: list[str], step: int) -> "CheckpointInfo":
+        """The information about the networks of a training at a step. `classes`: names, in the order of the heads."""
+        model = Model(**{**vars(config.model), "num_domains": len(classes)})
+        data = {name: getattr(config.data, name) for name in OF_DATA}
+        return cls(model=model, classes=[*classes], channels=config.model.input_dim, step=step, **data)
+
+    def as_dict(self) -> dict[str, Any]:
         """Plain values, as a checkpoint holds them."""
         return self.model_dump(mode="json")
 
 
-def description_of(settings, classes, step):
-    """The Description of a training's networks.
+def read_info(content: Any, path: Path) -> CheckpointInfo | None:
+    """The CheckpointInfo in the content of a checkpoint; None if it has none, like published files.
 
-    Args:
-        settings: `model` and `data` of the training's key: see `quac.config.stages`.
-        classes: names, in their order.
+    Raises QuacError if it is of another format, or damaged.
     """
-    data = {**vars(settings.data), **vars(settings.data.reading)}
-    fields = Description.model_fields.keys() - {"format", "model", "classes", "channels", "step"}
-    return Description(
-        model=Model(**{**vars(settings.model), "num_domains": len(classes)}),
-        classes=list(classes),
-        channels=settings.model.input_dim,
-        step=step,
-        **{name: data[name] for name in fields},
-    )
-
-
-def read_description(content, path):
-    """The Description out of what a checkpoint holds, or None: published files have none.
-
-    Raises QuacError where it is of another version, or damaged.
-    """
-    found = content.get(KEY) if isinstance(content, dict) else None
-    if found is None:
+    info = content.get(KEY) if isinstance(content, dict) else None
+    if info is None:
         return None
-    version = found.get("format") if isinstance(found, dict) else None
+    version = info.get("format") if isinstance(info, dict) else None
     if version != FORMAT:
-        raise QuacError(
-            f"{path}: describes itself in format {version}, but this quac reads {FORMAT}; install a newer one"
-        )
+        message = f"its description has format {version}, but this quac reads {FORMAT}. Install a newer quac."
+        raise QuacError(f"{path}: {message}")
     try:
-        return Description.model_validate(found)
+        return CheckpointInfo.model_validate(info)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        place = ".".join(map(str, first["loc"]))
         raise QuacError(
-            f"{path}: what it says of itself cannot be used ({where + ': ' if where else ''}{first['msg']}); "
-            "give the file that the training wrote"
+            f"{path}: its description cannot be used ({place + ': ' if place else ''}{first['msg']}). Use the file "
+            "that the training wrote."
         ) from None
-
-
-def require_same(description, path, model, num_domains):
-    """Stop where a checkpoint says that it is of other networks than those asked for."""
-    if len(description.classes) != num_domains:
-        raise QuacError(
-            f"{path}: is of {len(description.classes)} classes ({', '.join(description.classes)}), but {num_domains} "
-            "are asked for; give a checkpoint of these classes"
-        )
-    asked = {name: getattr(model, name, None) for name in Model.model_fields if name != "num_domains"}
-    differ = [
-        f"{name} {getattr(description.model, name)} (asked for: {value})"
-        for name, value in asked.items()
-        if value is not None and value != getattr(description.model, name)
-    ]
-    if differ:
-        raise QuacError(
-            f"{path}: is of networks of another kind: {', '.join(differ)}; "
-            "give a checkpoint of these networks, or set `model` to its values"
-        )

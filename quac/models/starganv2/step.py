@@ -1,249 +1,294 @@
-"""One training step: discriminator, then generator, by images with a latent and with a reference style."""
+"""One training step: four updates, discriminator then generator, each with latent and then with reference styles."""
 
-from contextlib import nullcontext
-from functools import partial
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from quac.config.loss_weights import weights_at
-from quac.models.starganv2.losses import (
-    adversarial_loss,
-    classifier_loss,
-    cycle_loss,
-    diversity_loss,
-    full,
-    identity_loss,
-    r1_penalty,
-    style_loss,
+from quac.config.training import Loss, Solver
+from quac.data.batches import TrainingBatch
+from quac.models.starganv2 import losses
+from quac.models.starganv2.networks import AVERAGED, NETWORKS, update_average, without_gradients
+
+Forward = Callable[..., Any]
+LossAndTerms = tuple[Tensor, dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms of the losses of a step, unweighted: every term that ever has a weight, the same in each step."""
+
+    names: tuple[str, ...]  # such as `D/latent_real` and `G/reference_cyc`
+    values: Tensor  # (n,) on the device; 0 for a term without a weight at this step
+    present: Tensor  # (n,) booleans in host memory: which terms had a weight
+
+    def by_name(self) -> dict[str, Tensor]:
+        """The terms that had a weight, {name: 0-d tensor}."""
+        named = zip(self.names, self.values, self.present.tolist(), strict=True)
+        return {name: value for name, value, is_present in named if is_present}
+
+
+@dataclass
+class Pass:
+    """What the loss of an update is computed from, for a chunk of a batch."""
+
+    networks: dict[str, Forward]  # by name; those that the update steps record gradients
+    held: dict[str, Forward]  # the same networks; none records gradients
+    batch: TrainingBatch
+    fake: Tensor  # generated images (B, C, H, W)
+    style: Tensor  # that they were made with, (B, style_dim)
+    style_kind: str
+    cycle_norm: str
+    judge: Forward | None  # images -> probabilities (B, classes), for the classifier loss
+
+    @cached_property
+    def own_style(self) -> Tensor:
+        """The styles (B, style_dim) of the query images themselves."""
+        return self.networks["style_encoder"](self.batch.x_real, self.batch.y_org)
+
+    def style_term(self) -> Tensor:
+        return losses.style_loss(self.networks["style_encoder"](self.fake, self.batch.y_trg), self.style)
+
+    def cycle_term(self) -> Tensor:
+        reconstruction = self.networks["generator"](self.fake, self.own_style)
+        return losses.cycle_loss(reconstruction, self.batch.x_real, self.cycle_norm)
+
+    def diversity_term(self) -> Tensor:
+        other = style_of(self.held, self.style_kind, self.batch, second=True)
+        return losses.diversity_loss(self.fake, self.held["generator"](self.batch.x_real, other))
+
+    def identity_term(self) -> Tensor:
+        return losses.identity_loss(self.networks["generator"](self.batch.x_real, self.own_style), self.batch.x_real)
+
+    def classifier_term(self) -> Tensor:
+        if self.judge is None:
+            raise ValueError("the classifier loss needs a classifier")
+        with torch.autocast(self.fake.device.type, enabled=False):
+            return losses.classifier_loss(self.judge(losses.as_float32(self.fake)), self.batch.y_trg)
+
+
+# The terms of the generator's loss besides the adversarial one, by the names of their weights (`lambda_<term>`).
+GENERATOR_TERMS: dict[str, Callable[[Pass], Tensor]] = {
+    "sty": Pass.style_term,
+    "cyc": Pass.cycle_term,
+    "ds": Pass.diversity_term,
+    "id": Pass.identity_term,
+    "cls": Pass.classifier_term,
+}
+MAXIMISED = ("ds",)
+
+
+def discriminator_loss(
+    D: nn.Module, x_real: Tensor, y_org: Tensor, fake: Tensor, y_trg: Tensor, penalty: Tensor | None
+) -> LossAndTerms:
+    """The loss of the discriminator on real images and on fakes, and its terms.
+
+    `penalty`: weight of the R1 penalty, a 0-d tensor, for which x_real must require gradients; None: no penalty.
+    """
+    logits = D(x_real, y_org)
+    terms = {
+        "real": losses.adversarial_loss(logits, real=True),
+        "fake": losses.adversarial_loss(D(fake, y_trg), real=False),
+    }
+    loss = terms["real"] + terms["fake"]
+    if penalty is not None:
+        terms["reg"] = losses.r1_penalty(logits, x_real)
+        loss = loss + penalty * terms["reg"]
+    return loss, terms
+
+
+def discriminator_update(images: Pass, weights: dict[str, Tensor]) -> LossAndTerms:
+    """`discriminator_loss` of a pass, with the R1 penalty if `reg` has a weight."""
+    batch = images.batch
+    x_real = batch.x_real.detach().requires_grad_("reg" in weights)
+    inputs = x_real, batch.y_org, images.fake.detach(), batch.y_trg, weights.get("reg")
+    return images.networks["discriminator_loss"](*inputs)
+
+
+def generator_update(images: Pass, weights: dict[str, Tensor]) -> LossAndTerms:
+    """The loss of the generator, and its terms: the adversarial one, and those with a weight."""
+    terms = {
+        "adv": losses.adversarial_loss(images.networks["discriminator"](images.fake, images.batch.y_trg), real=True)
+    }
+    loss = terms["adv"]
+    for name, weight in weights.items():
+        terms[name] = GENERATOR_TERMS[name](images)
+        loss = loss + (-weight if name in MAXIMISED else weight) * terms[name]
+    return loss, terms
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One update of a step."""
+
+    name: str  # what the names of its terms begin with
+    style_kind: str  # of the generated images
+    steps: tuple[str, ...]  # networks that it steps; no other network records gradients in it
+    loss: Callable[[Pass, dict[str, Tensor]], LossAndTerms]  # of {term: weight}; the terms are unweighted
+    without: tuple[str, ...] = ()  # terms that it leaves out
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The terms that its loss may have."""
+        if self.loss is discriminator_update:
+            return "real", "fake", "reg"
+        return "adv", *(name for name in GENERATOR_TERMS if name not in self.without)
+
+
+GENERATOR_LATENT = Phase("G/latent", "latent", AVERAGED, generator_update)
+UPDATES = (
+    Phase("D/latent", "latent", ("discriminator",), discriminator_update),
+    Phase("D/reference", "reference", ("discriminator",), discriminator_update),
+    GENERATOR_LATENT,
+    # The generator alone: training the style encoder in this update degrades it (stargan-v2, issue 44). The identity
+    # term does not depend on the style kind, so it is taken once a step.
+    Phase("G/reference", "reference", ("generator",), generator_update, without=("id",)),
 )
-from quac.models.starganv2.networks import AVERAGED, NETWORKS, update_average
-
-KINDS = ("latent", "ref")
-# What the generator's update steps. The style encoder is not among them with references: training it with this pass
-# degrades it (stargan-v2, issue 44).
-STEPPED = {"latent": AVERAGED, "ref": ("generator",)}
 
 
-def average_weight(solver, step):
+def average_weight(solver: Solver, step: int) -> float:
     """Weight of the past in the moving average after `step` (from 0) is done."""
     return min(solver.ema, (1 + step) / (10 + step)) if solver.ema_warmup else solver.ema
 
 
-def build_optimizers(networks, solver, r1_every=1):
+def build_optimizers(networks: nn.ModuleDict, solver: Solver, r1_every: int = 1) -> dict[str, torch.optim.Adam]:
     """Adam for each network; the mapping network has a learning rate of its own.
 
-    Where the R1 penalty is taken every n steps, the discriminator's learning rate and decay rates are corrected as
-    in StyleGAN2 (arXiv 1912.04958, appendix B): by c = n / (n + 1), to c * lr and beta ** c.
+    If the R1 penalty is taken every n steps, the learning rate and decay rates of the discriminator are corrected as
+    in StyleGAN2 (arXiv 1912.04958, appendix B): with c = n / (n + 1), to c * lr and beta ** c.
     """
     lazy = r1_every / (r1_every + 1) if r1_every > 1 else 1.0
 
-    def adam(name):
+    def adam(name: str) -> torch.optim.Adam:
         c = lazy if name == "discriminator" else 1.0
-        return torch.optim.Adam(
-            networks[name].parameters(),
-            lr=c * (solver.f_lr if name == "mapping_network" else solver.lr),
-            betas=(solver.beta1**c, solver.beta2**c),
-            weight_decay=solver.weight_decay,
-            fused=True,
-        )
+        rate, betas = c * (solver.f_lr if name == "mapping_network" else solver.lr), (solver.beta1**c, solver.beta2**c)
+        return torch.optim.Adam(networks[name].parameters(), rate, betas, weight_decay=solver.weight_decay, fused=True)
 
     return {name: adam(name) for name in NETWORKS}
 
 
-def discriminate(D, x_real, y_org, fakes, y_trg, penalty, share, autocast):
-    """Gradients of the discriminator's loss on real images and fakes, for their `share` of a batch.
-
-    `penalty`: weight of the R1 penalty, a 0-d tensor, or None. Returns its terms, without their graphs: real, one for
-    each of `fakes`, and the R1 penalty where it has a weight.
-    """
-    with autocast():
-        x_real = x_real.detach().requires_grad_(penalty is not None)
-        logits = D(x_real, y_org)
-        terms = [adversarial_loss(logits, real=True)]
-        total = terms[0]
-        for fake in fakes:
-            terms.append(adversarial_loss(D(fake, y_trg), real=False))
-            total = total + terms[-1] / len(fakes)
-        if penalty is not None:
-            terms.append(r1_penalty(logits, x_real))
-            total = total + penalty * terms[-1]
-    (total * share).backward()
-    return [term.detach() for term in terms]
+def forward_functions(networks: nn.ModuleDict) -> dict[str, Forward]:
+    """What a step runs: the networks by name, and `discriminator_loss`, which differentiates twice."""
+    return {**networks, "discriminator_loss": partial(discriminator_loss, networks["discriminator"])}
 
 
-def passes_of(networks):
-    """What a step runs, {name: function}: the networks, the two halves of the generator, and `discriminate`."""
-    G = networks["generator"]
-    halves = {"features": G.features, "render": G.render}
-    return {**dict(networks.items()), **halves, "discriminate": partial(discriminate, networks["discriminator"])}
+def style_of(networks: dict[str, Forward], style_kind: str, batch: TrainingBatch, second: bool = False) -> Tensor:
+    """Target styles (B, style_dim) of a batch. `second`: the other ones, of the diversity loss."""
+    if style_kind == "latent":
+        return networks["mapping_network"](batch.z_trg2 if second else batch.z_trg, batch.y_trg)
+    return networks["style_encoder"](batch.x_ref2 if second else batch.x_ref, batch.y_trg)
 
 
 class TrainingStep:
-    """The updates of a step, by `solver.schedule`.
+    """The four updates of a step, as published, without redundant work.
 
-    `paper`: four updates, as published: discriminator with latent and with reference styles, generator (with mapping
-    network and style encoder) with latent styles, generator alone with reference styles. In a lean form: the latent
-    fake is made once for both its updates, networks that are not stepped get no gradients, and what has no weight is
-    not worked out.
-
-    `merged`: two updates. The discriminator sees the real images once, beside both fakes, whose terms count half; for
-    the generator the gradients of both kinds are added up. The query's features and its own style are made once.
+    The latent fake is made once and serves both latent updates; networks that an update does not step record no
+    gradients; terms without a weight are not computed. Freezing is structural: `held` are aliases of the networks
+    that require no gradients, and each phase takes the networks that it does not step from there.
     """
 
     def __init__(
-        self, networks, averages, optimizers, loss, solver, judge=None, accumulate=1, autocast=nullcontext, frozen=()
+        self,
+        networks: nn.ModuleDict,
+        averages: nn.ModuleDict,
+        optimizers: Mapping[str, torch.optim.Optimizer],
+        loss: Loss,
+        solver: Solver,
+        judge: Forward | None = None,
+        accumulate: int = 1,
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     ):
         """
         Args:
-            loss, solver: sections of a config.
+            networks: see `build_networks`, in their final device and memory layout. Parameters that do not require
+                gradients are not trained.
+            averages: their moving averages.
             judge: images -> probabilities (B, classes), for the classifier loss.
-            accumulate: parts in which a batch is worked off, one after the other, with gradients added up. No norm
-                crosses samples, so the step is the same but for rounding.
+            accumulate: chunks in which a batch is processed. No norm crosses images: the result differs by rounding.
             autocast: gives the context in which the networks compute.
-            frozen: parameters that are not trained.
         """
-        self.networks, self.averages, self.optimizers = networks, averages, optimizers
+        self.networks, self.averages = networks, averages
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = optimizers
         self.loss, self.solver, self.judge = loss, solver, judge
-        self.accumulate, self.autocast, self.frozen = accumulate, autocast, frozen
-        self.passes = passes_of(networks)
-        self.captured = None  # what does the same as `update`, see CapturedUpdate
+        self.accumulate, self.autocast = accumulate, autocast
+        self.held_networks = without_gradients(networks)
+        self.live, self.held = forward_functions(networks), forward_functions(self.held_networks)
+        # Of each phase those that have a weight at any step; terms without a `lambda_<term>` have the weight 1.
+        used = [name for phase in UPDATES for name in phase.terms if name not in Loss.TERMS or loss.is_used(name)]
+        self.terms = {phase: tuple(name for name in phase.terms if name in used) for phase in UPDATES}
+        self.names = tuple(f"{phase.name}_{term}" for phase, terms in self.terms.items() for term in terms)
 
-    def __call__(self, batch, step):
-        """Train on a TrainingBatch. Returns {metric: 0-d tensor on the device}, unweighted terms."""
-        metrics = (self.captured or self.update)(batch, self.weights_at(step))
+    def __call__(self, batch: TrainingBatch, step: int) -> Terms:
+        """Train on a batch, whose images are on the device of the networks."""
+        terms = self.update(batch, self.weights_at(step))
         update_average(self.averages, self.networks, average_weight(self.solver, step))
-        return metrics
+        return terms
 
-    def weights_at(self, step):
-        """{term: 0-d tensor} of the terms that have a weight. (What is compiled or captured holds numbers for ever.)"""
+    def weights_at(self, step: int) -> dict[str, Tensor]:
+        """{term: 0-d tensor} of the terms with a weight. (Numbers would become constants of what is compiled.)"""
         like = next(self.networks.parameters())
-        return {name: like.new_full((), value) for name, value in weights_at(self.loss, step).items()}
+        return {name: like.new_full((), value) for name, value in self.loss.weights_at(step).items()}
 
-    def update(self, batch, weights):
-        """The updates alone, without those of the moving averages. `weights`: see `weights_at`."""
-        update = self._merged if self.solver.schedule == "merged" else self._paper
-        return update(batch.parts(self.accumulate), weights)
+    def trial_weights(self) -> dict[str, Tensor]:
+        """{term: 1} of the terms that have a weight at any step: what a step may have to compute."""
+        like = next(self.networks.parameters())
+        return {name: like.new_ones(()) for name in self.loss.TERMS if self.loss.is_used(name)}
 
-    def _paper(self, parts, weights):
-        metrics = {}
-        # The latent fake, made once; but not where a graph would have to be kept for every part.
-        kept = self._fake("latent", parts[0][0]) if len(parts) == 1 else None
-        for kind in KINDS:
-            for part, share in parts:
-                fake = kept[0].detach() if kept and kind == "latent" else self._fake_alone(kind, part)
-                _add(metrics, share, self._discriminate(part, share, weights, {kind: fake}, f"{kind}_"))
-            self._descend("discriminator")
-        for kind in KINDS:
-            for part, share in parts:
-                fake, style = kept if kept and kind == "latent" else self._fake(kind, part)
-                with self.autocast():
-                    self._train_only(*STEPPED[kind])
-                    total, terms = self._generator_terms(kind, part, weights, fake, style)
-                (total * share).backward()
-                _add(metrics, share, terms)
-            self._descend(*STEPPED[kind])
-        return metrics
+    def update(self, batch: TrainingBatch, weights: dict[str, Tensor]) -> Terms:
+        """The four updates, without the moving averages. `weights`: see `weights_at`."""
+        chunks = batch.chunks(self.accumulate)
+        # Shared only if there is one chunk: else the graphs of all chunks would have to be kept.
+        latent_fake = self._fake(GENERATOR_LATENT, batch) if len(chunks) == 1 else None
+        values, present = list[Tensor](), list[bool]()
+        for phase, names in self.terms.items():
+            shared = latent_fake if phase.style_kind == "latent" else None
+            terms = self.carry_out(phase, chunks, weights, shared)
+            zero = terms[names[0]].new_zeros(())
+            values += [terms.get(name, zero) for name in names]
+            present += [name in terms for name in names]
+        return Terms(self.names, torch.stack(values), torch.tensor(present))
 
-    def _merged(self, parts, weights):
-        metrics = {}
-        kept = self._both_fakes(parts[0][0]) if len(parts) == 1 else None
-        for part, share in parts:
-            with torch.no_grad():
-                fakes = kept or self._both_fakes(part)
-            fakes = {kind: fakes[kind][0].detach() for kind in KINDS}
-            _add(metrics, share, self._discriminate(part, share, weights, fakes, ""))
-        self._descend("discriminator")
-        for part, share in parts:
-            fakes, total = kept or self._both_fakes(part), 0.0
+    def carry_out(
+        self,
+        phase: Phase,
+        chunks: list[tuple[TrainingBatch, float]],
+        weights: dict[str, Tensor],
+        shared: tuple[Tensor, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Carry out one update on chunks of a batch, each with its share of the images; returns its terms.
+
+        `shared`: the fake and its style, if they have been made already.
+        """
+        networks, terms = self._networks(phase), dict[str, Tensor]()
+        weights = {name: weights[name] for name in self.terms[phase] if name in weights}
+        for chunk, share in chunks:
             with self.autocast():
-                self._train_only(*AVERAGED)
-                own_style = self.passes["style_encoder"](part.x_real, part.y_org)
-                for kind in KINDS:
-                    self._train_only(*STEPPED[kind])
-                    own = own_style if kind == "latent" else own_style.detach()
-                    of_kind, terms = self._generator_terms(kind, part, weights, *fakes[kind], own)
-                    total = total + of_kind
-                    _add(metrics, share, terms)
-            self._train_only(*AVERAGED)  # (gradients are kept only for what is to be trained when they are made)
-            (total * share).backward()
-        self._descend(*AVERAGED)
-        return metrics
-
-    def _fake(self, kind, part):
-        """A fake and its style, with the graph that the generator's update needs."""
-        with self.autocast():
-            self._train_only(*STEPPED[kind])
-            style = self._style(kind, part)
-            return self.passes["generator"](part.x_real, style), style
-
-    @torch.no_grad()
-    def _fake_alone(self, kind, part):
-        with self.autocast():
-            return self.passes["generator"](part.x_real, self._style(kind, part))
-
-    def _both_fakes(self, part):
-        """{kind: (fake, style)} of one pass of the query through the generator's encoder."""
-        fakes = {}
-        with self.autocast():
-            self._train_only("generator")
-            features = self.passes["features"](part.x_real)
-            for kind in KINDS:
-                self._train_only(*STEPPED[kind])
-                style = self._style(kind, part)
-                fakes[kind] = (self.passes["render"](features, style), style)
-        return fakes
-
-    def _style(self, kind, part, second=False):
-        if kind == "latent":
-            return self.passes["mapping_network"](part.z_trg2 if second else part.z_trg, part.y_trg)
-        return self.passes["style_encoder"](part.x_ref2 if second else part.x_ref, part.y_trg)
-
-    def _discriminate(self, part, share, weights, fakes, prefix):
-        """Gradients of the discriminator's loss for one part; {metric: value}."""
-        self._train_only("discriminator")
-        terms = self.passes["discriminate"](
-            part.x_real, part.y_org, list(fakes.values()), part.y_trg, weights.get("reg"), share, self.autocast
-        )
-        names = [f"D/{prefix}real", *(f"D/{kind}_fake" for kind in fakes), f"D/{prefix}reg"]
-        return dict(zip(names, terms, strict=False))  # (without a penalty there is no last term)
-
-    def _generator_terms(self, kind, part, weights, fake, style, own_style=None):
-        """The generator's weighted loss for a kind, and its terms {metric: value}."""
-        G, _, E, D = (self.passes[name] for name in NETWORKS)
-        terms = {"adv": adversarial_loss(D(fake, part.y_trg), real=True)}
-        if "sty" in weights:
-            terms["sty"] = style_loss(E(fake, part.y_trg), style)
-        if own_style is None and ("cyc" in weights or ("id" in weights and kind == "latent")):
-            own_style = E(part.x_real, part.y_org)
-        if "cyc" in weights:
-            terms["cyc"] = cycle_loss(G(fake, own_style), part.x_real, self.loss.cycle_norm)
-        if "ds" in weights:
-            with torch.no_grad():
-                other = G(part.x_real, self._style(kind, part, second=True))
-            terms["ds"] = diversity_loss(fake, other)
-        if "id" in weights and kind == "latent":  # no style of the kind is in it, so once a step
-            terms["id"] = identity_loss(G(part.x_real, own_style), part.x_real)
-        if "cls" in weights:
-            with torch.autocast(fake.device.type, enabled=False):
-                terms["cls"] = classifier_loss(self.judge(full(fake)), part.y_trg)
-        total = terms["adv"]
-        for name, term in list(terms.items())[1:]:
-            total = total + (-weights[name] if name == "ds" else weights[name]) * term
-        return total, {f"G/{kind}_{name}": term.detach() for name, term in terms.items()}
-
-    def _train_only(self, *names):
-        """Freezing is structural: gradients are made for the networks about to be stepped, and for no other."""
-        for name in NETWORKS:
-            self.networks[name].requires_grad_(name in names)
-        for parameter in self.frozen:
-            parameter.requires_grad_(False)
-
-    def _descend(self, *names):
-        for name in names:
+                fake, style = shared or self._fake(phase, chunk)
+                generated = chunk, fake, style, phase.style_kind
+                images = Pass(networks, self.held, *generated, self.loss.cycle_norm, self.judge)
+                loss, terms_of_chunk = phase.loss(images, weights)
+            (loss * share).backward()
+            for name, value in terms_of_chunk.items():
+                value = share * value.detach()
+                terms[name] = terms[name] + value if name in terms else value
+        # Training on several GPUs would average the gradients here (all-reduce), and nowhere else.
+        for name in phase.steps:
             self.optimizers[name].step()
             self.optimizers[name].zero_grad(set_to_none=True)
+        return terms
 
+    def _fake(self, phase: Phase, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
+        """Generated images and their styles, with the graph that an update needs."""
+        networks = self._networks(phase)
+        with self.autocast():
+            style = style_of(networks, phase.style_kind, batch)
+            return networks["generator"](batch.x_real, style), style
 
-def _add(metrics, share, terms):
-    for name, value in terms.items():
-        metrics[name] = metrics[name] + share * value if name in metrics else share * value
+    def _networks(self, phase: Phase) -> dict[str, Forward]:
+        """The networks as a phase sees them: those that it steps live, the others held."""
+        networks = {name: (self.live if name in phase.steps else self.held)[name] for name in NETWORKS}
+        return {**networks, "discriminator_loss": self.live["discriminator_loss"]}

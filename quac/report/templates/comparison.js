@@ -1,11 +1,11 @@
 "use strict";
 // Names of runs and classes only pass through textContent and dataset: they are data, never markup.
 (() => {
-  const { runs, levels } = JSON.parse(document.getElementById("embedded").textContent);
+  const { runs, shades } = JSON.parse(document.getElementById("embedded").textContent);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const table = document.getElementById("table"), body = table.tBodies[0];
 
-  // A head of a column sorts the rows: down, up, as they were; numbers down first.
+  // The head of a column sorts the rows: down, up, unsorted; numbers down first.
   const heads = all("thead th", table);
   for (const [column, head] of heads.entries()) {
     const button = document.createElement("button");
@@ -31,7 +31,7 @@
     });
   }
 
-  // The rows that have all the words, and what else is of these runs: entries of legends, lines of charts.
+  // Show only the rows that contain all the words, and the legend entries and lines of their runs.
   const filter = document.getElementById("filter"), count = document.getElementById("count");
   filter.addEventListener("input", () => {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -49,19 +49,21 @@
   // Two matrices and their difference.
   const one = document.getElementById("one"), other = document.getElementById("other");
   const drawn = document.getElementById("drawn");
-  const percent = (rate) => (100 * rate).toFixed(1);
+  const DASH = "\u2013"; // where there is no number
+  const NONE = [null, null, null];
+  const percent = (rate) => (rate == null ? DASH : (100 * rate).toFixed(1));
   const points = (difference) => (difference < 0 ? "\u2212" : "+") + percent(Math.abs(difference));
   const element = (name, text = "", attributes = {}) => {
-    const made = Object.assign(document.createElement(name), attributes);
-    made.textContent = text;
-    return made;
+    const created = Object.assign(document.createElement(name), attributes);
+    created.textContent = text;
+    return created;
   };
 
   function matrix(title, classes, average, fill) {
     const figure = element("figure"), scroll = element("div", "", { className: "scroll" });
-    const made = element("table", "", { className: "matrix" });
-    made.append(element("caption", title));
-    const head = made.createTHead().insertRow();
+    const table = element("table", "", { className: "matrix" });
+    table.append(element("caption", title));
+    const head = table.createTHead().insertRow();
     head.append(element("th", "from \u2193 to \u2192", { scope: "col", className: "corner" }));
     const named = (name, scope) => {
       const th = element("th", "", { scope, title: name });
@@ -69,13 +71,13 @@
       return th;
     };
     for (const target of classes) head.append(named(target, "col"));
-    const rows = made.createTBody();
+    const rows = table.createTBody();
     for (const source of classes) {
       const tr = rows.insertRow();
       tr.append(named(source, "row"));
       for (const target of classes) fill(tr.insertCell(), source, target);
     }
-    scroll.append(made);
+    scroll.append(table);
     figure.append(scroll, element("p", average, { className: "average" }));
     return figure;
   }
@@ -84,18 +86,20 @@
     const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).value;
     const rate = chosen("rate"), kind = chosen("kind");
     const cellOf = (run, source, target) =>
-      run.cells[kind][rate][run.classes.indexOf(source)]?.[run.classes.indexOf(target)];
-    const averageOf = (run) => ["", "_low", "_high"].map((end) => run.averages[kind][rate + end]);
-    const interval = ([, low, high]) => `${percent(low)}\u2013${percent(high)}`;
-    const apart = ([, low, high], [, lowest, highest]) => high < lowest || highest < low;
+      run.cells[kind]?.[rate][run.classes.indexOf(source)]?.[run.classes.indexOf(target)] ?? NONE;
+    const averageOf = (run) => run.averages[kind]?.[rate] ?? NONE;
+    const interval = ([, low, high]) => (low == null ? "" : `${percent(low)}${DASH}${percent(high)}`);
+    const isKnown = ([rate]) => rate != null;
+    const apart = ([, low, high], [, lowest, highest]) => low != null && lowest != null && (high < lowest || highest < low);
 
-    const what = `${rate.replace("_", " ")}, ${kind} styles: average`;
+    const title = `${rate.replace("_", " ")}, ${kind} styles: average`;
 
     const ofRun = (run) => {
       const average = averageOf(run);
-      return matrix(run.name, run.classes, `${what} ${percent(average[0])} (${interval(average)})`, (td, source, target) => {
+      const limits = interval(average) && ` (${interval(average)})`;
+      return matrix(run.name, run.classes, `${title} ${percent(average[0])}${limits}`, (td, source, target) => {
         const cell = cellOf(run, source, target);
-        td.className = source === target ? "diagonal" : `s${Math.round(levels * cell[0])}`;
+        td.className = source === target || !isKnown(cell) ? "diagonal" : `s${Math.round(shades * cell[0])}`;
         td.append(element("b", percent(cell[0])), element("small", interval(cell)));
       });
     };
@@ -103,11 +107,12 @@
     const figures = [ofRun(a)];
     if (b) {
       const classes = [...a.classes, ...b.classes.filter((name) => !a.classes.includes(name))];
-      const difference = averageOf(b)[0] - averageOf(a)[0];
-      const said = `${what} ${points(difference)}${apart(averageOf(a), averageOf(b)) ? "" : ", within the intervals"}`;
-      figures.push(ofRun(b), matrix(`${b.name} \u2212 ${a.name}`, classes, said, (td, source, target) => {
+      const [averageA, averageB] = [averageOf(a), averageOf(b)];
+      const difference = isKnown(averageA) && isKnown(averageB) ? points(averageB[0] - averageA[0]) : DASH;
+      const caption = `${title} ${difference}${apart(averageA, averageB) ? "" : ", within the intervals"}`;
+      figures.push(ofRun(b), matrix(`${b.name} \u2212 ${a.name}`, classes, caption, (td, source, target) => {
         const [before, after] = [cellOf(a, source, target), cellOf(b, source, target)];
-        if (!before || !after) return td.append("\u2013");
+        if (!isKnown(before) || !isKnown(after)) return td.append(DASH);
         const change = after[0] - before[0];
         td.className = source === target ? "diagonal" : change < 0 ? "less" : "more";
         td.style.setProperty("--share", Math.abs(change));

@@ -43,34 +43,35 @@
   }
   for (const input of all(".choice input")) input.addEventListener("change", show);
 
-  // What stands beside the number of a cell.
+  // The counts and the interval of a cell.
   function describe(td) {
     const { panel, row, column } = place(td);
     const { split, kind, unit, label } = panel.dataset;
-    const [expected, found, scored, tries, right, real] = counts[`${split} ${kind}`][row * classes.length + column];
+    const cell = counts[`${split} ${kind}`][row * classes.length + column];
+    const [expected, found, scored, tries, right, real] = cell.map((count) => count ?? "\u2013");
     const interval = td.dataset.interval ? ` (95 % interval ${td.dataset.interval})` : "";
     return (
-      `${classes[row]} → ${classes[column]}: ${label} ${cellOf(td).textContent}${unit}${interval}. ` +
-      `Queries: ${expected} expected, ${found} found, ${scored} scored, ${right} judged right to begin with; ` +
+      `${classes[row]} → ${classes[column]}: ${label} ${cellOf(td).textContent}${td.dataset.value && unit}${interval}. ` +
+      `Queries: ${expected} expected, ${found} found, ${scored} scored, ${right} judged right before the conversion; ` +
       `${tries} tries; ${real} real images of the target.`
     );
   }
 
-  // The cells of a matrix: one of them can be reached by Tab, the others by arrow keys.
+  // The cells of a matrix: Tab reaches one of them, arrow keys the others.
   for (const panel of panels) {
     const body = panel.querySelector("tbody"), readout = panel.querySelector(".readout");
     for (const [row, tr] of [...body.rows].entries()) {
       tr.dataset.row = row;
       for (const td of tr.querySelectorAll("td")) cellOf(td).tabIndex = row || td.cellIndex > 1 ? -1 : 0;
     }
-    const tell = (event) => {
+    const showCounts = (event) => {
       const td = event.target.closest("td");
       readout.textContent = td ? describe(td) : readout.dataset.empty;
     };
-    body.addEventListener("mouseover", tell);
+    body.addEventListener("mouseover", showCounts);
     body.addEventListener("focusin", (event) => {
       for (const td of body.querySelectorAll("td")) cellOf(td).tabIndex = cellOf(td) === event.target ? 0 : -1;
-      tell(event);
+      showCounts(event);
     });
     body.addEventListener("keydown", (event) => {
       const move = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key];
@@ -97,14 +98,14 @@
     const entries = all(`[data-kind=${kind}]`, gallery).map((part) => part.cloneNode(true));
     viewer.querySelector("h2").textContent = `${classes[row]} → ${classes[column]}`;
     viewer.querySelector(".readout").textContent = describe(td);
-    viewer.querySelector(".body").replaceChildren(...(entries.length ? entries : ["No conversion is shown."]));
+    viewer.querySelector(".body").replaceChildren(...(entries.length ? entries : ["No conversion shown."]));
     viewer.showModal();
     viewer.addEventListener("close", () => cellOf(td).focus(), { once: true });
   }
-  viewer.querySelector(".close").addEventListener("click", () => viewer.close());
-  viewer.addEventListener("click", (event) => event.target === viewer && viewer.close());
+  viewer?.querySelector(".close").addEventListener("click", () => viewer.close());
+  viewer?.addEventListener("click", (event) => event.target === viewer && viewer.close());
 
-  // A head of a column sorts the rows: largest first, smallest first, as they were.
+  // The head of a column sorts the rows: largest first, smallest first, unsorted.
   function sortable(panel) {
     const heads = all("thead th", panel).slice(1), body = panel.querySelector("tbody");
     for (const [column, head] of heads.entries()) {
@@ -130,7 +131,7 @@
     }
   }
 
-  // The matrix as its file has it.
+  // The matrix, as in its CSV file.
   function csv(panel) {
     const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
     const rows = [...panel.querySelector("tbody").rows].sort((a, b) => a.dataset.row - b.dataset.row);
@@ -141,7 +142,7 @@
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      const area = document.createElement("textarea"); // where the clipboard is refused
+      const area = document.createElement("textarea"); // if access to the clipboard is denied
       area.value = text;
       button.after(area);
       area.select();

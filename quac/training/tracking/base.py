@@ -1,71 +1,106 @@
-"""Where losses and image grids are logged as well. Training neither waits for a tracker nor depends on one."""
+"""Logging of losses and image grids to a tracker. Training neither waits for it nor depends on it."""
 
 import queue
 import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Protocol
 
+import pandas as pd
+
+from quac.config import Config
 from quac.system.console import log
-from quac.system.files import digest_of
+from quac.system.errors import error_lines
+from quac.system.files import json_sha256
 
-CLOSE_SECONDS = 600  # a tracker's own limits are shorter; this is for one that hangs
+CLOSE_SECONDS = 600  # the trackers' own limits are shorter; this is for one that hangs
 
-
-def is_tracked(log_type, mode):
-    """Whether a config asks for a tracker: its `log_type`, and `log.mode`."""
-    return log_type != "none" and mode != "disabled"
+Row = tuple[int, dict[str, float], dict[str, Path]]  # step, numbers by name, paths of PNG files by name
 
 
-def id_of(training, root):
-    """What a tracker knows a run by: one training in two folders, of runs that are judged differently, is two runs.
+@dataclass(frozen=True)
+class Results:
+    """The results of a run.
+
+    Attributes:
+        step: of the selected checkpoint.
+        rates: of every checkpoint on validation, {step: {name: rate}}, ascending, by such names as
+            `translation_rate_latent/<source>/<target>`, and `translation_rate_latent` for the mean over the class
+            pairs.
+        tables: the matrices of the selected checkpoint, {`<split>_<kind>_<metric>`: DataFrame}.
+        files: paths of the report, and of the numbers behind it.
+    """
+
+    step: int
+    rates: dict[int, dict[str, float]]
+    tables: dict[str, pd.DataFrame]
+    files: list[Path]
+
+
+class TrackerRun(Protocol):
+    """A run of a tracker."""
+
+    def send(self, rows: list[Row]) -> None:
+        """Log rows, ascending; skips those that the run has."""
+
+    def add_results(self, results: Results) -> None:
+        """Add the results of a run; they replace earlier ones."""
+
+    def close(self) -> None:
+        """Wait until everything is written."""
+
+
+def id_of(training: str, root: str) -> str:
+    """The id of a tracker's run: one training in two folders, of runs that are judged differently, is two runs.
 
     Args:
-        training: see `quac.training.stale_states.training_id`.
+        training: see `quac.training.state.state_id`.
         root: the run's `solver.root_dir`.
     """
-    return digest_of([training, root])[:16]
+    return json_sha256([training, root])[:16]
 
 
-def open_tracker(log_type, settings, folder, run_id, config):
-    """The tracker that a config asks for.
+def open_tracker(config: Config, folder: Path, run_id: str) -> "Tracker":
+    """The tracker of a whole config, which it shows.
 
     Args:
-        log_type: `wandb`, `tensorboard` or `none`.
-        settings: a config's `log` section.
-        folder: where the tracker's own files lie.
-        run_id: keeps a training that goes on one run.
-        config: the resolved config as a dict, which the tracker shows.
+        folder: for the tracker's own files.
+        run_id: keeps a resumed training one run, see `id_of`.
     """
-    if not is_tracked(log_type, settings.mode):
-        return Tracker()
-    return Beside(log_type, partial(open_run, log_type, settings, folder, run_id, config))
+    return (
+        BackgroundTracker(config.log_type, partial(open_run, config, folder, run_id))
+        if config.is_tracked
+        else Tracker()
+    )
 
 
-def open_run(log_type, settings, folder, run_id, config):
-    """A run of wandb or tensorboard, not guarded; see `open_tracker`."""
-    if log_type == "wandb":
+def open_run(config: Config, folder: Path, run_id: str) -> TrackerRun:
+    """A run of wandb or tensorboard, whose errors are raised; see `open_tracker`."""
+    if config.log_type == "wandb":
         from quac.training.tracking.wandb_run import WandbRun
 
-        return WandbRun(settings, folder, run_id, config)
+        return WandbRun(config, folder, run_id)
     from quac.training.tracking.tensorboard_run import TensorboardRun
 
-    return TensorboardRun(settings, folder, config)
+    return TensorboardRun(config, folder)
 
 
-def add_results(results, rows, *of_run):
-    """Add Results to the run of a training; returns whether they were. What fails is said.
+def add_results(results: Results, rows: Iterable[Row], config: Config, folder: Path, run_id: str) -> bool:
+    """Add results to the tracker's run of a training; returns whether that worked. Logs a warning if not.
 
     Args:
-        results: see `quac.report.tracker_results`.
-        rows: of the whole training, see `Tracker.catch_up`; it may have been tracked by another tracker, or by none.
-        of_run: see `open_tracker`.
+        rows: of the whole training, which may have been tracked by another tracker, or by none.
+        config, folder, run_id: see `open_tracker`.
     """
     try:
-        run = open_run(*of_run)
-        run.send(rows)
+        run = open_run(config, folder, run_id)
+        run.send(list(rows))
         run.add_results(results)
         run.close()
     except Exception as error:
-        log.warning("%s failed, the results are not added: %s", of_run[0], _said(error))
+        log.warning("%s failed; the results were not added: %s", config.log_type, "\n".join(error_lines(error)))
         return False
     return True
 
@@ -73,60 +108,57 @@ def add_results(results, rows, *of_run):
 class Tracker:
     """Tracks nothing."""
 
-    def catch_up(self, rows):
-        """Rows (step, numbers, images) of the training so far, see `log`; a kill may have come before some were handed
-        over."""
+    def backfill(self, rows: Iterable[Row]) -> None:
+        """Add the rows of the training so far: a kill may have come before some were handed over."""
 
-    def log(self, step, numbers, images):
-        """Numbers by name, and paths of PNG files by name, at a step."""
+    def log(self, step: int, numbers: dict[str, float], images: dict[str, Path]) -> None:
+        """Log numbers by name, and PNG files by name, at a step."""
 
-    def release(self, step):
-        """A whole state of this step is on disk: what was logged up to it will not be trained again."""
+    def flush_until(self, step: int) -> None:
+        """Hand over what was logged up to a step: its whole state is on disk, so it will not be trained again."""
 
-    def close(self):
-        """Wait until what was released has been handed over; what was not is dropped."""
+    def close(self) -> None:
+        """Wait until everything that was flushed has been handed over; drop the rest."""
 
 
-class Beside(Tracker):
-    """Hands over to a run of a tracker, in a thread beside the training.
+class BackgroundTracker(Tracker):
+    """Hands rows over to a tracker's run, in a background thread.
 
-    What is logged is held back until it is released: so what a kill makes
-    train twice is handed over once. What a run has already it passes over.
-
-    The first failure, of whatever kind, ends the tracking until the next
-    start, with a warning, and nothing else.
+    Rows are held back until they are flushed: so what a kill makes train twice is handed over once. The first failure,
+    of any kind, ends the tracking until the next start, with a warning.
     """
 
-    def __init__(self, name, start):
-        """`start()` gives the run: `send(rows)`, rows being (step, numbers, images), and `close()`."""
-        self.name, self.start, self.inbox = name, start, queue.SimpleQueue()
+    def __init__(self, name: str, start: Callable[[], TrackerRun]):
+        """`start()` opens the run."""
+        self.name, self.start = name, start
+        self.inbox: queue.SimpleQueue[list[Row] | Row | int | None] = queue.SimpleQueue()
         self.thread = threading.Thread(target=self._guarded, daemon=True)
         self.thread.start()
 
-    def catch_up(self, rows):
+    def backfill(self, rows: Iterable[Row]) -> None:
         self.inbox.put(list(rows))
 
-    def log(self, step, numbers, images):
+    def log(self, step: int, numbers: dict[str, float], images: dict[str, Path]) -> None:
         self.inbox.put((step, numbers, images))
 
-    def release(self, step):
+    def flush_until(self, step: int) -> None:
         self.inbox.put(step)
 
-    def close(self):
+    def close(self) -> None:
         self.inbox.put(None)
         self.thread.join(CLOSE_SECONDS)
         if self.thread.is_alive():
-            log.warning("%s does not answer; the next start sends what is missing", self.name)
+            log.warning("%s does not respond; the next start sends what is missing", self.name)
 
-    def _guarded(self):
+    def _guarded(self) -> None:
         try:
             self._hand_over()
         except Exception as error:
-            what = "training goes on, and the next start sends what is missing"
-            log.warning("%s failed, %s: %s", self.name, what, _said(error))
+            consequence = "training continues, and the next start sends what is missing"
+            log.warning("%s failed, %s: %s", self.name, consequence, "\n".join(error_lines(error)))
 
-    def _hand_over(self):
-        run, held = self.start(), []
+    def _hand_over(self) -> None:
+        run, held = self.start(), list[Row]()
         while (item := self.inbox.get()) is not None:
             if isinstance(item, list):
                 run.send(item)
@@ -136,7 +168,3 @@ class Beside(Tracker):
                 run.send([row for row in held if row[0] <= item])
                 held = [row for row in held if row[0] > item]
         run.close()
-
-
-def _said(error):
-    return str(error).strip() or type(error).__name__

@@ -1,55 +1,54 @@
-"""A training as a run of wandb, and its results."""
+"""A run of wandb for a training, and for its results."""
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, Literal
 
 import wandb
 
+from quac.config import Config
 from quac.system.console import log
-from quac.system.errors import lines_of
+from quac.system.errors import error_lines
 from quac.system.files import read_json, write_json
+from quac.training.tracking.base import Results, Row
 
 # Seconds after which a server counts as unreachable: when a run begins, and when its last rows are uploaded.
 BEGIN_SECONDS, FINISH_SECONDS = 15, 30
 
 
 class WandbRun:
-    """One run, by its id, however often the training is started. Credentials are wandb's own affair.
+    """One run, by its id, however often the training is started. wandb manages the credentials.
 
-    Online, what is sent is uploaded at once, and the server knows what it has.
-    Without credentials, or where the server does not answer, it is tracked
-    offline until the next start.
+    Online, rows are uploaded at once, and the server knows which it has. Without credentials, or if the server does not
+    respond, the run is tracked offline until the next start.
 
-    Offline, wandb's files are whole only once they are finished: a kill loses
-    what it has not written yet. So what is sent is written when the run is
-    closed, to a folder of its own; `wandb sync` puts those of one id together.
+    Offline, wandb's files are complete only once they are finished: a kill loses what has not been written yet. So rows
+    are written when the run is closed, to a separate folder; `wandb sync` joins the folders of one id.
 
-    `sent.json` knows the last step that was handed over, and a folder that a
-    kill has left unfinished.
+    `sent.json` holds the last step that was handed over, and a folder that a kill has left unfinished.
     """
 
-    def __init__(self, settings, folder, run_id, config):
+    def __init__(self, config: Config, folder: Path, run_id: str):
         """See `quac.training.tracking.base.open_tracker`."""
-        self.settings, self.folder, self.run_id, self.config = settings, Path(folder), run_id, config
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.online, self.run, self.waiting = settings.mode == "online", None, []
-        self.record = self.folder / "sent.json"
-        self.sent = {"step": 0, "unfinished": None}
-        if self.record.is_file():
-            self.sent = read_json(self.record)
+        self.config, self.folder, self.run_id, self.record = config, folder, run_id, folder / "sent.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.online, self.waiting = config.log.mode == "online", list[Row]()
+        self.run: wandb.Run | None = None
+        initial: dict[str, Any] = {"step": 0, "unfinished": None}
+        self.sent = read_json(self.record) if self.record.is_file() else initial
         self.last = self.sent["step"]
 
-    def send(self, rows):
-        """Rows (step, numbers, {name: path of a PNG file}), ascending; those that the run has are passed over."""
+    def send(self, rows: list[Row]) -> None:
+        """Log rows, ascending; skips those that the run has."""
         if new := [row for row in rows if row[0] > self.last]:
             self.last = new[-1][0]
             self.waiting += new
-            if self._is_online():
-                self._log(self.waiting)
-                self.waiting = []
+            if run := self._online_run():
+                self._log_waiting(run)
 
-    def close(self):
+    def close(self) -> None:
         if self.waiting:
             self._begin_offline()
         if self.run:
@@ -57,78 +56,64 @@ class WandbRun:
             wandb.teardown()  # only then are its files whole
             self._save(self.last)
 
-    def add_results(self, results):
-        """Results, see `quac.report.tracker_results`: the rates as the run's summary, matrices as tables, the report
-        as an artifact. No row of the history, so that a longer training can go on logging where it was."""
-        if not self._is_online():
-            self._begin_offline()
-        self.run.summary.update(results.rates[results.step])
+    def add_results(self, results: Results) -> None:
+        """Add results: rates to the summary of the run, matrices as tables, the report as an artifact.
+
+        They are not a row of the history, so that a longer training can continue logging where it was.
+        """
+        run = self._online_run() or self._begin_offline()
+        run.summary.update(results.rates[results.step])
         for name, table in results.tables.items():
-            columns = [table.index.name or "row", *map(str, table.columns)]
+            columns: list[str | int] = [str(table.index.name or "row"), *map(str, table.columns)]
             numbers = [[None if value != value else value for value in row] for row in table.to_numpy().tolist()]
-            rows = [[str(label), *row] for label, row in zip(table.index, numbers, strict=True)]
-            self.run.summary[name] = wandb.Table(columns=columns, data=rows)
+            rows: list[Iterable[Any]] = [[str(label), *row] for label, row in zip(table.index, numbers, strict=True)]
+            run.summary[name] = wandb.Table(columns=columns, data=rows)
         report = wandb.Artifact(f"report-{self.run_id}", type="report")
         for path in results.files:
             report.add_file(str(path), name=path.name)
-        self.run.log_artifact(report)
+        run.log_artifact(report)
 
-    def _log(self, rows):
-        for step, numbers, images in rows:
-            if step >= self.run.step:  # the server has the steps before
+    def _log_waiting(self, run: wandb.Run) -> None:
+        for step, numbers, images in self.waiting:
+            if step >= run.step:  # the server has the steps before
                 pictures = {name: wandb.Image(str(path)) for name, path in images.items()}
-                self.run.log({**numbers, **pictures}, step=step, commit=True)
+                run.log({**numbers, **pictures}, step=step, commit=True)
+        self.waiting = []
 
-    def _is_online(self):
-        """Whether the run is online now; the first call begins it. One line says where it cannot be."""
+    def _online_run(self) -> wandb.Run | None:
+        """The run if it is online; the first call starts it, and logs a warning if it cannot be online."""
         if self.online and self.run is None:
             try:
                 wandb.setup(wandb.Settings(silent=True))
-                if not wandb.login(prompt=False, verify=False):  # (init alone would ask whoever sits at the terminal)
+                if not wandb.login(prompt=False, verify=False):  # init alone would prompt
                     raise ValueError("not logged in: `wandb login`")
-                self._begin("online")
+                self.run = self._begin("online")
             except Exception as error:
-                said = lines_of(error)[0]
-                log.warning(
-                    "wandb cannot be reached, tracking offline, for `wandb sync`, until the next start: %s", said
-                )
-                wandb.teardown()  # it takes the id for used
+                consequence = "tracking offline, for `wandb sync`, until the next start"
+                log.warning("wandb cannot be reached, %s: %s", consequence, error_lines(error)[0])
+                wandb.teardown()  # else it considers the id used
                 self.online = False
-        return self.online
+        return self.run if self.online else None
 
-    def _begin_offline(self):
+    def _begin_offline(self) -> wandb.Run:
         if self.sent["unfinished"]:
             shutil.rmtree(self.sent["unfinished"], ignore_errors=True)
-        self._begin("offline")
+        self.run = self._begin("offline")
         self._save(self.sent["step"], unfinished=self.run.settings.sync_dir)
-        self._log(self.waiting)
-        self.waiting = []
+        self._log_waiting(self.run)
+        return self.run
 
-    def _begin(self, mode):
-        # What is to be uploaded later is beside the run, not in the user's home.
+    def _begin(self, mode: Literal["online", "offline"]) -> wandb.Run:
+        # Files that are uploaded later lie next to the run, not in the user's home.
         os.environ.setdefault("WANDB_DATA_DIR", str(self.folder.absolute()))
-        self.run = wandb.init(
-            project=self.settings.project,
-            name=self.settings.name,
-            notes=self.settings.notes,
-            tags=self.settings.tags,
-            mode=mode,
-            dir=self.folder,
-            id=self.run_id,
-            resume="allow",
-            config=self.config,
-            settings=wandb.Settings(
-                silent=True,
-                console="off",
-                x_disable_stats=True,
-                disable_git=True,  # the address of a remote may hold a password
-                disable_code=True,
-                init_timeout=BEGIN_SECONDS,
-                finish_timeout=FINISH_SECONDS,
-                finish_timeout_raises=True,
-            ),
-        )
+        limits = {"init_timeout": BEGIN_SECONDS, "finish_timeout": FINISH_SECONDS, "finish_timeout_raises": True}
+        # Without git, because the address of a remote may hold a password.
+        quiet = {"silent": True, "console": "off", "x_disable_stats": True, "disable_git": True, "disable_code": True}
+        names = self.config.log.model_dump(include={"project", "name", "notes", "tags"})
+        place: dict[str, Any] = {"dir": self.folder, "id": self.run_id, "resume": "allow", "mode": mode}
+        settings = wandb.Settings(**limits, **quiet)
+        return wandb.init(**names, **place, config=self.config.model_dump(), settings=settings)
 
-    def _save(self, step, unfinished=None):
+    def _save(self, step: int, unfinished: str | None = None) -> None:
         self.sent = {"step": step, "unfinished": unfinished}
         write_json(self.record, self.sent)

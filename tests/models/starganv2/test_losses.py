@@ -1,4 +1,4 @@
-"""Each term against a value worked out by hand."""
+"""Each term against a value computed by hand."""
 
 import math
 
@@ -6,7 +6,6 @@ import pytest
 import torch
 from helpers.builders import tiny_config
 
-from quac.config.loss_weights import is_used, weight
 from quac.models.starganv2.losses import (
     adversarial_loss,
     classifier_loss,
@@ -44,7 +43,7 @@ def test_distances_by_hand():
         assert loss(a, b).item() == (0 + 2 + 1 + 3) / 4
 
 
-def test_the_second_image_of_the_diversity_loss_is_held_fixed():
+def test_the_second_image_of_the_diversity_loss_gets_no_gradients():
     a, b = (torch.rand(2, 3, requires_grad=True) for _ in range(2))
     diversity_loss(a, b).backward()
     assert b.grad is None
@@ -53,7 +52,7 @@ def test_the_second_image_of_the_diversity_loss_is_held_fixed():
 
 def test_the_diversity_weight_falls_linearly_to_zero():
     loss = tiny_config(loss={"lambda_ds": 2.0, "ds_iter": 4}).loss
-    assert [weight(loss, "ds", step) for step in range(6)] == [2.0, 1.5, 1.0, 0.5, 0.0, 0.0]
+    assert [loss.weight("ds", step) for step in range(6)] == [2.0, 1.5, 1.0, 0.5, 0.0, 0.0]
 
 
 def test_cycle_norms_by_hand():
@@ -71,16 +70,16 @@ def test_identity_and_classifier_loss_by_hand():
     assert classifier_loss(torch.tensor([[0.0, 1.0]]), torch.tensor([0])).isfinite()
 
 
-def test_a_ramp_takes_the_place_of_the_weight():
+def test_a_ramp_replaces_the_weight():
     ramp = {"start_step": 2, "start": 1.0, "end_step": 6, "end": 3.0}
     loss = tiny_config(loss={"lambda_cyc": 9.0, "ramps": {"cyc": ramp, "cls": {"end_step": 2, "end": 1.0}}}).loss
-    assert [weight(loss, "cyc", step) for step in (0, 2, 3, 4, 6, 99)] == [1.0, 1.0, 1.5, 2.0, 3.0, 3.0]
-    assert [weight(loss, "cls", step) for step in (0, 1, 2)] == [0.0, 0.5, 1.0]
-    assert weight(loss, "sty", 3) == 1.0
-    assert [is_used(loss, term) for term in ("cyc", "cls", "ds", "id")] == [True, True, False, False]
+    assert [loss.weight("cyc", step) for step in (0, 2, 3, 4, 6, 99)] == [1.0, 1.0, 1.5, 2.0, 3.0, 3.0]
+    assert [loss.weight("cls", step) for step in (0, 1, 2)] == [0.0, 0.5, 1.0]
+    assert loss.weight("sty", 3) == 1.0
+    assert [loss.is_used(term) for term in ("cyc", "cls", "ds", "id")] == [True, True, False, False]
 
 
-def test_terms_of_half_precision_are_worked_out_in_full():
+def test_terms_of_half_precision_are_computed_in_full():
     a, b = torch.full((1000,), 1.0, dtype=torch.bfloat16), torch.full((1000,), 1.0078125, dtype=torch.bfloat16)
     assert style_loss(a, b).dtype == torch.float32
     assert style_loss(a, b).item() == pytest.approx(0.0078125)

@@ -63,7 +63,7 @@ def test_one_channel_changes_the_first_and_last_layers_only(img_size, counts):
     assert tuple(count(networks[name]) for name in ("generator", "style_encoder", "discriminator")) == counts
 
 
-def test_a_class_more_is_a_head_more():
+def test_each_class_adds_a_head():
     assert count(published(128, classes=2)["mapping_network"]) == 2_438_272
     assert count(published(128)["mapping_network"]) - 2_438_272 == 820_800
 
@@ -151,17 +151,17 @@ def outcome(network, arguments, layout):
 
 
 @pytest.mark.parametrize("name", ["generator", "style_encoder", "discriminator"])
-def test_the_memory_layout_changes_nothing_but_the_rounding(name):
+def test_the_memory_layout_changes_only_the_rounding(name):
     torch.manual_seed(0)
     network = build_networks(tiny_config().model, 3)[name].double()
     x, y = torch.randn(2, 1, 32, 32).double(), torch.tensor([2, 0])
     arguments = (x, torch.randn(2, 4).double()) if name == "generator" else (x, y)
-    for one, other in zip(
+    for plain, last in zip(
         outcome(network, arguments, torch.contiguous_format),
         outcome(network, arguments, torch.channels_last),
         strict=True,
     ):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(plain, last, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -205,8 +205,8 @@ def test_adain_is_its_definition():
 
 
 @pytest.mark.parametrize(("activation", "low", "high"), [("tanh", -1, 1), ("sigmoid", 0, 1), ("none", -1e9, 1e9)])
-def test_the_final_activation_is_the_one_asked_for(activation, low, high):
-    """(QuAC takes everything but `sigmoid` for tanh.)"""
+def test_the_final_activation_is_the_configured_one(activation, low, high):
+    """(QuAC treats everything but `sigmoid` as tanh.)"""
     config = tiny_config(data={"scale": 1, "shift": 0}, model={"final_activation": activation})
     generator = build_networks(config.model, 2)["generator"]
     generator.to_rgb[2].weight.data.mul_(100)

@@ -1,4 +1,4 @@
-"""Weights of others in, ours out."""
+"""Published weights in, ours out."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def test_an_imported_file_gives_the_same_networks(tmp_path, size, channels):
     file = save(tmp_path / "x y.ckpt", {**prefixed, "fan": {}})
     out = tmp_path / "ours.ckpt"
     done = command("import", file, "--classes", "cat, dog,ü", "--final-activation", "sigmoid", "--out", out)
-    assert done.status == 0, done.said
+    assert done.status == 0, done.output
     found, loaded = open_checkpoint(out, CPU)
     assert (found.classes, found.scale, found.shift) == (["cat", "dog", "ü"], 1, 0)
     assert found.model.model_dump(exclude={"max_conv_dim"}) == {
@@ -67,6 +67,7 @@ def test_an_imported_file_gives_the_same_networks(tmp_path, size, channels):
         "num_domains": 3,
     }
     x, y, z = torch.randn(2, channels, size, size), torch.tensor([2, 0]), torch.randn(2, 4)
+    networks.to(memory_format=torch.channels_last)
     for networks_ in (networks, loaded):
         style = networks_["mapping_network"](z, y) + networks_["style_encoder"](x, y)
         result = networks_["generator"](x, style)
@@ -93,10 +94,10 @@ def test_a_style_encoder_of_one_output_is_that_of_every_class(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "options", "said"),
+    ("change", "options", "message"),
     [
         (lambda c: c["generator"].update({"hpf.filter": torch.zeros(3, 3)}), {}, "a high-pass filter .* w_hpf 0"),
-        (lambda c: c.pop("style_encoder"), {}, "holds no style encoder"),
+        (lambda c: c.pop("style_encoder"), {}, "no style encoder in this file"),
         (lambda c: c["generator"].pop("from_rgb.weight"), {}, "it has no 'from_rgb.weight'"),
         (lambda c: c["generator"].update({"from_rgb.weight": torch.zeros(3)}), {}, "its weights have other shapes"),
         (lambda c: c.update(small(1)[1]), {"classes": ["a"]}, "has one class"),
@@ -108,34 +109,38 @@ def test_a_style_encoder_of_one_output_is_that_of_every_class(tmp_path):
             {},
             "generator is built for images of 32, its style encoder for 64 pixels",
         ),
-        (lambda c: None, {"classes": ["a", "b"]}, r"names 2 \(a, b\), but .* has 3"),
-        (lambda c: None, {"classes": ["a", "b", "a"]}, "give every class a name of its own"),
-        (lambda c: None, {"final_activation": "relu"}, "--final-activation: is relu; give one of tanh, none, sigmoid"),
+        (lambda c: None, {"classes": ["a", "b"]}, r"2 names \(a, b\), but .* has 3"),
+        (lambda c: None, {"classes": ["a", "b", "a"]}, "Give each class its own name"),
+        (
+            lambda c: None,
+            {"final_activation": "relu"},
+            "--final-activation: relu is unknown. Choose from tanh, none, sigmoid",
+        ),
         (
             lambda c: None,
             {"final_activation": "sigmoid", "scale": 2.0},
             r"into \[0, 2\], but a last activation of sigm",
         ),
         (lambda c: None, {"scale": float("nan")}, "--scale, --shift: the scale must"),
-        (lambda c: c.update(quac={"format": 1}), {}, "is a checkpoint of ours"),
+        (lambda c: c.update(quac={"format": 1}), {}, "already a checkpoint of quac"),
     ],
 )
-def test_what_is_no_published_file_of_these_classes_is_refused(tmp_path, change, options, said):
+def test_a_file_that_is_not_a_published_one_of_these_classes_is_refused(tmp_path, change, options, message):
     _, weights = small()
     content = {name: dict(weights[name]) for name in AVERAGED}
     change(content)
     options = {"classes": CLASSES, "final_activation": "tanh", **options}
-    with pytest.raises(QuacError, match=said):
+    with pytest.raises(QuacError, match=message):
         import_published(save(tmp_path / "x.ckpt", content), **options)
 
 
-def test_a_size_that_is_no_power_of_two_is_said(tmp_path, caplog):
+def test_a_width_for_another_size_is_logged(tmp_path, caplog):
     _, weights = small(data={"img_size": 64}, model={"conv_dim": 170, "max_conv_dim": 170})
     import_published(save(tmp_path / "x.ckpt", weights), CLASSES, "tanh")
-    assert "has networks for 64 pixels, as wide as for 96" in caplog.text
+    assert "has networks for 64 pixels with the width for 96" in caplog.text
 
 
-def test_the_published_format_goes_out_as_it_came_in(tmp_path):
+def test_the_published_format_is_exported_as_it_was_imported(tmp_path):
     content = small()[1]
     save(tmp_path / "in.ckpt", content)
     command(
@@ -149,7 +154,7 @@ def test_the_published_format_goes_out_as_it_came_in(tmp_path):
         tmp_path / "ours.ckpt",
     )
     done = command("export", tmp_path / "ours.ckpt", "--format", "quac", "--out", tmp_path / "out.ckpt")
-    assert done.status == 0, done.said
+    assert done.status == 0, done.output
     back = torch.load(tmp_path / "out.ckpt", weights_only=True)
     assert list(back) == list(AVERAGED)
     for name in AVERAGED:
@@ -158,12 +163,12 @@ def test_the_published_format_goes_out_as_it_came_in(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["torchscript", "pt2"])
-def test_exported_networks_give_the_same_without_us(tmp_path, kind):
+def test_exported_networks_give_the_same_without_quac(tmp_path, kind):
     """In another process that cannot import quac, for other numbers and sizes of images than it was exported with."""
     model = ours(tmp_path / "a b.ckpt", classes=("a", "b", "c"), data={"img_size": 64})
     done = command("export", model, "--format", kind, "--out", tmp_path / "net.pt")
-    assert done.status == 0, done.said
-    assert "classes a, b, c" in done.said
+    assert done.status == 0, done.output
+    assert "classes a, b, c" in done.output
     _, networks = open_checkpoint(model, CPU)
     torch.manual_seed(1)
     cases = []
@@ -193,7 +198,7 @@ def test_an_average_is_the_weighted_mean(tmp_path):
     files = [ours(tmp_path / f"{seed}.ckpt", seed, step=seed) for seed in (1, 2)]
     parts = [torch.load(file, weights_only=True)["generator"]["from_rgb.weight"] for file in files]
     done = command("average", *files, "--weights", "3,1", "--out", tmp_path / "mean.ckpt")
-    assert done.status == 0, done.said
+    assert done.status == 0, done.output
     found, networks = open_checkpoint(tmp_path / "mean.ckpt", CPU)
     torch.testing.assert_close(networks["generator"].from_rgb.weight, 0.75 * parts[0] + 0.25 * parts[1])
     assert (found.step, found.classes) == (None, ["a", "b"])
@@ -205,25 +210,25 @@ def test_an_average_is_the_weighted_mean(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("other", "weights", "said"),
+    ("other", "weights", "message"),
     [
         ({"classes": ("a", "c")}, None, r"2\.ckpt: differs from .*1\.ckpt in classes \['a', 'c'\], not"),
         ({"model": {"style_dim": 5}}, None, "style_dim 5, not 4"),
         ({"data": {"scale": 1.0, "shift": 0.0}}, None, "scale 1.0, not 2.0; shift 0.0, not -1.0"),
-        ({}, [1.0], "--weights: is 1; give a number above 0 for each of the 2"),
-        ({}, [1.0, -1.0], "--weights: is 1,-1"),
-        ({}, [1.0, float("nan")], "--weights: is 1,nan"),
+        ({}, [1.0], "--weights: 1. Give a number above 0 for each of the 2"),
+        ({}, [1.0, -1.0], "--weights: 1,-1"),
+        ({}, [1.0, float("nan")], "--weights: 1,nan"),
     ],
 )
-def test_only_what_is_alike_is_averaged(tmp_path, other, weights, said):
+def test_only_equal_networks_are_averaged(tmp_path, other, weights, message):
     files = [ours(tmp_path / "1.ckpt"), ours(tmp_path / "2.ckpt", **other)]
-    with pytest.raises(QuacError, match=said):
+    with pytest.raises(QuacError, match=message):
         average(files, weights)
-    with pytest.raises(QuacError, match=r"1\.ckpt: is one checkpoint"):
+    with pytest.raises(QuacError, match=r"1\.ckpt: a single checkpoint"):
         average(files[:1])
 
 
-def test_nothing_is_written_over_what_it_is_made_of(tmp_path):
+def test_no_input_is_overwritten(tmp_path):
     model = ours(tmp_path / "a.ckpt")
     before = model.read_bytes()
     for arguments in (
@@ -233,7 +238,7 @@ def test_nothing_is_written_over_what_it_is_made_of(tmp_path):
     ):
         done = command(*arguments, "--out", tmp_path / "." / "a.ckpt")
         assert done.status == 1
-        assert "a.ckpt would be overwritten by what is made of it" in done.said
+        assert "a.ckpt is an input of this command and would be overwritten" in done.output
     assert model.read_bytes() == before
     done = command("export", model, "--format", "onnx", "--out", tmp_path / "b")
-    assert "--format: is onnx; give quac, torchscript or pt2" in done.said
+    assert "--format: onnx is unknown. Choose from quac, torchscript, pt2" in done.output

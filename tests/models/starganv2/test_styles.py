@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from helpers.builders import make_store, tiny_config
+from helpers.builders import converter_of, make_store, styles_of, tiny_config
 
-from quac.data.batches import load
+from quac.data.batches import load, pad_rows
 from quac.models.starganv2.networks import build_networks
-from quac.models.starganv2.styles import LatentStyles, ReferenceStyles, generator_of_try, open_styles, padded
+from quac.models.starganv2.styles import generator_of_try
 from quac.system.errors import QuacError
 
 CPU = torch.device("cpu")
@@ -23,9 +23,7 @@ def networks():
 
 
 def make(kind, networks, store, seed=0, batch_size=4):
-    if kind == "latent":
-        return LatentStyles(networks["mapping_network"], store.classes, 4, seed, CPU)
-    return ReferenceStyles(networks["style_encoder"], store, tiny_config().data, 32, batch_size, seed, CPU)
+    return converter_of(networks, store.classes).styles(kind, store, seed=seed, batch_size=batch_size)
 
 
 @pytest.mark.parametrize("kind", ["latent", "reference"])
@@ -59,34 +57,34 @@ def test_references_are_images_of_the_target_class_and_each_is_encoded_once(netw
     assert encoded == [4, 4]  # 7 references, in batches of 4
 
 
-def test_fixed_latents_are_a_function_of_seed_class_and_number(networks, store):
-    found, names = make("latent", networks, store).fixed(1, 3)
+def test_shared_latents_are_a_function_of_seed_class_and_number(networks, store):
+    found, names = make("latent", networks, store).shared(1, 3)
     assert found.shape == (3, 4)
     assert len(set(names)) == 3
     for number, style in enumerate(found):
         z = generator_of_try(0, "", "along", number).standard_normal((1, 4), dtype=np.float32)
         expected = networks["mapping_network"](torch.from_numpy(z), torch.tensor([1]))
         torch.testing.assert_close(style, expected[0], rtol=0, atol=1e-6)
-    assert make("latent", networks, store).fixed(1, 2)[1] == names[:2]
-    assert not {*names} & {*make("latent", networks, store).fixed(0, 3)[1]}
-    assert not {*names} & {*make("latent", networks, store, seed=1).fixed(1, 3)[1]}
+    assert make("latent", networks, store).shared(1, 2)[1] == names[:2]
+    assert not {*names} & {*make("latent", networks, store).shared(0, 3)[1]}
+    assert not {*names} & {*make("latent", networks, store, seed=1).shared(1, 3)[1]}
 
 
-def test_fixed_references_are_spread_over_the_class(networks, store):
-    found, names = make("reference", networks, store).fixed(1, 3)
+def test_shared_references_are_spread_over_the_class(networks, store):
+    found, names = make("reference", networks, store).shared(1, 3)
     assert names == [f"along/along-{number:02d}.png" for number in (0, 3, 6)]
     for style, name in zip(found, names, strict=True):
         image = load(store, [store.paths.tolist().index(name)], CPU, 2.0, -1.0)
         expected = networks["style_encoder"](image, torch.tensor([1]))
         torch.testing.assert_close(style, expected[0], rtol=1e-4, atol=1e-5)
-    assert len(make("reference", networks, store).fixed(0, 6)[1]) == 5  # it has no more
+    assert len(make("reference", networks, store).shared(0, 6)[1]) == 5  # it has no more
 
 
-def test_batches_are_filled_up_with_the_last():
-    assert padded(np.array([3, 4]), 4).tolist() == [3, 4, 4, 4]
-    assert padded([5], 1).tolist() == [5]
+def test_batches_are_padded_with_the_last():
+    assert pad_rows(np.array([3, 4]), 4).tolist() == [3, 4, 4, 4]
+    assert pad_rows([5], 1).tolist() == [5]
 
 
 def test_an_unknown_kind_is_named(networks, store):
-    with pytest.raises(QuacError, match="kind latin: is unknown"):
-        open_styles(["latin"], networks, store, None, CPU)
+    with pytest.raises(QuacError, match="style kind latin: unknown"):
+        styles_of(converter_of(networks, store.classes), store, kinds=["latin"])

@@ -1,0 +1,46 @@
+"""Stages from the tables of tries to scores and matrices."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from quac.cli.command import IndexFile, Key, Log, Out, stage
+from quac.config.keys import read_key
+from quac.system.files import write_json, write_text
+from quac.system.provenance import Provenance
+
+
+@stage
+def select_checkpoint(
+    key: Key,
+    scores: Annotated[str, typer.Option(help="Path of the table of a checkpoint's tries, with {step:06d} in it.")],
+    index: IndexFile,
+    out: Out,
+    table: Annotated[Path, typer.Option(help="CSV file: one row per step and style kind.")],
+    log_file: Log = None,
+):
+    """Choose the checkpoint that converts best."""
+    from quac.evaluation.selection import select_checkpoint
+
+    provenance = Provenance("select_checkpoint", key)
+    selected, rows = select_checkpoint(read_key(key), scores, index)
+    write_text(table, rows.to_csv(index=False))
+    write_json(out, {**selected, "provenance": provenance.record()})
+
+
+@stage
+def matrices(
+    table: Annotated[Path, typer.Option(help="Table of tries.")],
+    index: IndexFile,
+    judged: Annotated[Path, typer.Option(help="Table of the classifier's outputs for real images.")],
+    out: Annotated[list[Path], typer.Option(help="CSV file of a matrix; once per metric, in their order.")],
+    cells: Annotated[Path, typer.Option(help="Parquet file: one row per class pair, with counts and intervals.")],
+    cells_csv: Annotated[Path, typer.Option(help="The same as a CSV file.")],
+    averages: Annotated[Path, typer.Option(help="JSON file: averages over the class pairs.")],
+    log_file: Log = None,
+):
+    """Compute the numbers of each class pair, with counts and intervals."""
+    from quac.evaluation.cells import write_matrices
+
+    write_matrices(table, index, judged, out, cells, cells_csv, averages)
