@@ -1,65 +1,70 @@
-"""Times the demo from scratch and prints a Markdown table: `make bench`."""
+"""Times the demo from scratch; prints a Markdown table: `make bench`."""
 
-import json
 import os
-import platform
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 
-from measure import processor
+from measure import processor, table
+
+from quac.report.reading import read_report
+from quac.report.schema import Averages
 
 ROOT = Path(__file__).parent.parent
-SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
 
-def run(folder, *options):
-    command = [
-        SNAKEMAKE,
-        "-s",
-        ROOT / "Snakefile",
-        "-d",
-        folder,
-        "--cores",
-        str(os.cpu_count()),
-        "--resources",
-        "gpu=1",
-    ]
-    start = time.perf_counter()
-    subprocess.run([*command, *options], check=True, capture_output=True)
-    return time.perf_counter() - start
+def run(folder: Path, *options: str) -> tuple[float, float]:
+    """Run the workflow in a folder; returns seconds of wall time and of CPU time (user and system)."""
+    command = [str(Path(sys.executable).with_name("snakemake")), "-s", str(ROOT / "Snakefile"), "-d", str(folder)]
+    command += ["--cores", str(os.cpu_count()), "--resources", "gpu=1", *options]
+    start, before = time.perf_counter(), _cpu_seconds()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - start, _cpu_seconds() - before
 
 
-def main():
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        whole, nothing = run(folder), min(run(folder, "-n") for _ in range(3))
-        report = json.loads((folder / "reports/digits.json").read_text())
-        size = (folder / "reports/digits.html").stat().st_size
-    seconds = {}
-    for stage in report["stages"]:
-        seconds.setdefault(stage["stage"], []).append(stage["seconds"])
+def _cpu_seconds() -> float:
+    """Of the processes that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def measure(folder: Path, *options: str) -> None:
+    """Run the demo in an empty folder, and print the tables. `options`: of snakemake."""
+    wall, cpu = run(folder, *options)
+    planning = min(run(folder, *options, "-n")[0] for _ in range(3))
+    report = read_report(folder / "reports/digits.json")
+    seconds = defaultdict(list)
+    for stage in report.stages:
+        seconds[stage.stage].append(stage.seconds)
     rows = [
-        ("whole demo, from an empty folder", f"{whole:.0f} s"),
-        ("`snakemake -n` when all is done", f"{nothing:.1f} s"),
+        ["", ""],
+        ["whole demo, from an empty folder", f"{wall:.0f} s"],
+        ["CPU time of it, user and system", f"{cpu:.0f} s"],
+        ["`snakemake -n` when all is done", f"{planning:.1f} s"],
     ]
-    rows += [(f"stage {name}, {len(times)} times", f"{sum(times):.1f} s") for name, times in seconds.items()]
+    rows += [[f"stage {name}, {len(times)} times", f"{sum(times):.1f} s"] for name, times in seconds.items()]
     rows += [
-        (f"{matrix['split']}, {matrix['kind']}: {metric.replace('_', ' ')}", interval(matrix["averages"], metric))
-        for matrix in report["matrices"]
+        [f"{matrix.split}, {matrix.kind}: {metric.replace('_', ' ')}", _interval(matrix.averages, metric)]
+        for matrix in report.matrices
         for metric in ("translation_rate", "conversion_rate")
     ]
-    rows.append(("report", f"{size / 1e6:.2f} MB"))
-    print(f"Commit {report['stages'][-1]['commit']}, {os.cpu_count()} x {processor()}, {platform.system()}, ", end="")
-    print(f"torch {report['stages'][-1]['versions']['torch']}, step {report['selection']['step']} selected.\n")
-    print("| | |\n|---|---|\n" + "\n".join(f"| {what} | {value} |" for what, value in rows))
+    rows.append(["report", f"{(folder / 'reports/digits.html').stat().st_size / 1e6:.2f} MB"])
+    torch, commits = report.stages[-1].versions["torch"], ", ".join(report.commits)
+    print(
+        f"{os.cpu_count()} x {processor()}, torch {torch}, commit {commits}; step {report.selection.step} selected.\n"
+    )
+    table("The demo", rows)
 
 
-def interval(averages, metric):
-    return f"{averages[metric]:.3f} [{averages[f'{metric}_low']:.3f}, {averages[f'{metric}_high']:.3f}]"
+def _interval(averages: Averages, metric: str) -> str:
+    rate, low, high = (averages.number(f"{metric}{end}") for end in ("", "_low", "_high"))
+    return f"{rate:.3f} [{low:.3f}, {high:.3f}]"
 
 
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as name:
+        measure(Path(name))

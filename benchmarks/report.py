@@ -1,199 +1,204 @@
-"""Times the report of a large run, of made-up results: `make bench-report`.
+"""Times the report of a large run, of synthetic results; prints a Markdown table: `make bench-report`.
 
-20 classes x 200 queries x 10 tries x 2 kinds. The images are 128 x 128 grey with structure at every scale, 40 of them
-under many names. Where chromedriver is there, the report is opened too.
+20 classes x 200 queries x 10 tries x 2 style kinds. The images are 128 x 128 grey with structure at every scale, 40 of
+them under many names. If chromedriver is installed, the report is opened, too.
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
 from data import texture
+from measure import spread, table
 from PIL import Image
 
-from quac.config.data import Data
+from quac.config.choices import STYLE_KINDS
 from quac.config.resolve import resolve
 from quac.conversion.image_folder import grid_path, output_path
-from quac.data.index import build_index
-from quac.data.sources import list_source
+from quac.data.index import index_split
 from quac.data.store import Store, build_store
-from quac.evaluation.distances import add_distances
-from quac.evaluation.scores import average, score
+from quac.evaluation.cells import cells_of
+from quac.evaluation.metrics import names_of
 from quac.evaluation.style_grids import STYLES, few_queries
-from quac.system.files import digest_of, write_json, write_text
+from quac.evaluation.tries import Tries
+from quac.system.files import json_sha256, write_json, write_text
 from quac.system.tables import read_table, write_table
 
-CLASSES, QUERIES, TRIES, SIZE, PICTURES = [f"class {n:02d}" for n in range(20)], 200, 10, 128, 40
-KINDS, STEPS = ("latent", "reference"), range(1000, 21000, 1000)
+SIZE, PICTURES = 128, 40
+STEPS = range(1000, 21000, 1000)
+SPLITS = ("train", "validation", "test")
+NUMBERS = (*names_of("try"), "p_source", "query_p_source", "query_p_target")
 RECORD = {
-    **{
-        "stage": "convert",
-        "keys": [digest_of({})],
-        "commit": "0" * 40,
-        "versions": {},
-        "machine": "none",
-        "device": "cpu",
-    },
-    **{"started": "2026-01-01T00:00:00+00:00", "seconds": 1.0, "peak_memory_mb": 1.0},
+    **{"stage": "convert", "keys": [json_sha256({})], "commit": "0" * 40, "versions": {}, "machine": "none"},
+    **{"started": "2026-01-01T00:00:00+00:00", "seconds": 1.0, "peak_memory_mb": 1.0, "device": "cpu"},
 }
+CHECKPOINT: dict[str, Any] = {"step": STEPS[0], "checkpoint_digest": "0", "provenance": RECORD}
+
+# Runs a command in a small process, since on Linux a process passes its own peak memory on to those that it starts.
+PEAK_OF = (
+    "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True);"
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+)
 
 
-def make_results(folder):
-    """Results of a run, all but the report; returns the inputs of the rule `report`."""
-    folder.mkdir()
-    pictures = []
-    for number in range(PICTURES):
-        pictures.append(folder / f"{number}.png")
-        Image.fromarray(texture(number, SIZE, 1).squeeze()).save(pictures[-1])
-    config = {
-        "data": {"source": str(folder / "train"), "img_size": SIZE, "grayscale": True},
-        "validation_data": {"source": str(folder / "validation")},
-        "test_data": {"source": str(folder / "test")},
-        "solver": {"root_dir": str(folder)},
-        "run": {"total_iters": STEPS[-1]},
-    }
-    write_text(folder / "config.yaml", yaml.safe_dump(resolve(config).model_dump()))
-    inputs = {"config": folder / "config.yaml", "key_files": [folder / "key.json"], "classifier_fit": []}
-    write_json(folder / "key.json", {})
-    indexes = {split: make_split(folder, split, pictures) for split in ("train", "validation", "test")}
-    inputs |= {"indexes": [folder / f"{split}.parquet" for split in indexes]}
-    inputs |= {"stores": [folder / f"{split}.store" for split in indexes]}
-    checks = {"images": dict.fromkeys(CLASSES, QUERIES), "sizes": {"128x128": 4000}, "modes": {"L": 4000}}
-    checks |= {"source": "made up", "digest": "0" * 64}
-    inputs["checks"] = write(folder / "checks.json", {"findings": [], "splits": dict.fromkeys(indexes, checks)})
-    judged = {"images": 4000, "accuracy": 0.9, "accuracy_per_class": dict.fromkeys(CLASSES, 0.9)}
-    judged |= {"confusion": (np.eye(len(CLASSES), dtype=int) * QUERIES).tolist(), "calibration_error": 0.01}
-    judged["calibration"] = [{"low": 0.9, "high": 1.0, "images": 4000, "confidence": 0.95, "accuracy": 0.9}]
-    check = {"classifier": "made up", "digest": "0" * 64, "outputs": "logits", "channels": 1, "judges": {}}
-    check |= {"splits": dict.fromkeys(indexes, judged), "classes": CLASSES}
-    inputs["classifier_check"] = write(folder / "check.json", check)
-    checkpoints = {str(step): {"file": str(folder / "none.ckpt"), "sha256": "0"} for step in STEPS}
-    marker = {"end": STEPS[-1], "checkpoints": checkpoints, "sessions": [RECORD]}
-    inputs["markers"] = [write(folder / "marker.json", marker)]
-    rng = np.random.default_rng(0)
-    names = [f"{part}_{term}" for part, terms in {"D/latent": "real fake reg", "G/latent": "adv sty cyc"}.items()
-             for term in terms.split()]  # fmt: skip
-    history = pd.DataFrame(rng.random((2000, len(names))), columns=names)
-    history.insert(0, "step", np.arange(2000) * 10)
-    history = history.assign(images_per_second=50.0, waiting_share=0.1)
-    inputs["history"] = folder / "history.csv"
-    history.to_csv(inputs["history"], index=False)
-    inputs |= {name: [] for name in ("scores", "tables", "images", "cells", "averages")}
-    rows = []
-    for split, kind in product(("validation", "test"), KINDS):
-        table, cells, averages = make_tries(indexes[split], kind)
-        path = folder / f"{split}_{kind}"
-        write_table(
-            f"{path}.parquet",
-            table,
-            classes=CLASSES,
-            step=STEPS[0],
-            checkpoint_digest="0",
-            provenance=RECORD,
-            tries=TRIES,
-        )
-        write_text(f"{path}_cells.csv", cells.to_csv(index=False))
+class Results:
+    """Synthetic results of a run: everything that its report is built from.
+
+    Attributes:
+        inputs: {name: path, or paths}, as rule `report` names them.
+    """
+
+    def __init__(self, folder: Path, classes: int = 20, queries: int = 200, tries: int = 10):
+        """`queries`: of each class, in every split."""
+        folder.mkdir()
+        self.folder, self.queries, self.tries = folder, queries, tries
+        self.classes = [f"class {number:02d}" for number in range(classes)]
+        self.pictures = [folder / f"{number}.png" for number in range(PICTURES)]
+        for number, path in enumerate(self.pictures):
+            Image.fromarray(texture(number, SIZE, 1).squeeze()).save(path)
+        sections = dict(zip(SPLITS, ("data", "validation_data", "test_data"), strict=True))
+        raw: dict[str, Any] = {section: {"source": str(folder / split)} for split, section in sections.items()}
+        raw["data"] |= {"img_size": SIZE, "grayscale": True}
+        run = {"total_iters": STEPS[-1], "save_every": STEPS.step}
+        self.config = resolve({**raw, "solver": {"root_dir": str(folder)}, "run": run})
+        write_text(folder / "config.yaml", yaml.safe_dump(self.config.model_dump(mode="json")))
+        write_json(folder / "key.json", {})
+        self.inputs: dict[str, Any] = {"config": folder / "config.yaml", "key_files": [folder / "key.json"]}
+        self.indexes = {split: self.make_split(split) for split in SPLITS}
+        self.make_checks()
+        self.make_training()
+        self.make_conversions()
+        self.make_grids()
+
+    def write(self, name: str, value: dict[str, Any]) -> None:
+        """Write an input of the report as JSON, with its provenance."""
+        self.inputs[name] = self.folder / f"{name}.json"
+        write_json(self.inputs[name], {"provenance": RECORD, **value})
+
+    def link(self, path: Path, number: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(self.pictures[number % PICTURES])
+
+    def make_split(self, split: str) -> pd.DataFrame:
+        """Images, index and store of a split; returns the index."""
+        for (number, name), query in product(enumerate(self.classes), range(self.queries)):
+            self.link(self.folder / split / name / f"{query:04d}.png", number + query)
+        index, facts = index_split(self.config, split)
+        path, store = self.folder / f"{split}.parquet", self.folder / f"{split}.store"
+        write_table(path, index, split=split, **facts, provenance=RECORD)
+        index = read_table(path)
+        build_store(store, index, self.config, split)
+        self.inputs.setdefault("indexes", []).append(path)
+        self.inputs.setdefault("stores", []).append(store)
+        return index
+
+    def make_checks(self) -> None:
+        """The checks of the data and of the classifier."""
+        images = len(self.classes) * self.queries
+        counts = {"images": dict.fromkeys(self.classes, self.queries), "sizes": {"128x128": images}}
+        summary = {**counts, "modes": {"L": images}, "source": "synthetic", "digest": "0" * 64}
+        self.write("checks", {"findings": [], "splits": dict.fromkeys(SPLITS, summary)})
+        bins = [{"low": 0.9, "high": 1.0, "images": images, "confidence": 0.95, "accuracy": 0.9}]
+        confusion = (np.eye(len(self.classes), dtype=int) * self.queries).tolist()
+        accuracy = {"accuracy": 0.9, "accuracy_per_class": dict.fromkeys(self.classes, 0.9), "confusion": confusion}
+        accuracy |= {"images": images, "calibration_error": 0.01, "calibration": bins}
+        about = {"classifier": "synthetic", "digest": "0" * 64, "outputs": "logits", "classes": self.classes}
+        self.write("classifier_check", {**about, "splits": dict.fromkeys(SPLITS, accuracy)})
+        self.inputs["classifier_fit"] = []
+
+    def make_training(self) -> None:
+        """The history, the marker and the sample grids of the training."""
+        checkpoints = {str(step): {"file": "none.ckpt", "sha256": "0"} for step in STEPS}
+        self.write("trained", {"end": STEPS[-1], "checkpoints": checkpoints, "sessions": [RECORD]})
+        terms = [f"D/latent_{term}" for term in ("real", "fake", "reg")]
+        terms += [f"G/latent_{term}" for term in ("adv", "sty", "cyc")]
+        history = pd.DataFrame(np.random.default_rng(0).random((2000, len(terms))), columns=terms)
+        history.insert(0, "step", np.arange(2000) * 10)
+        self.inputs["history"], self.inputs["samples"] = self.folder / "history.csv", self.folder / "samples"
+        history.assign(images_per_second=50.0, waiting_share=0.1).to_csv(self.inputs["history"], index=False)
+        for step in STEPS:
+            self.link(self.inputs["samples"] / f"{step:06d}.png", step)
+
+    def make_conversions(self) -> None:
+        """The scores of the checkpoints; tables, numbers and best images of the conversions of validation and test."""
+        self.inputs["scores"] = str(self.folder / "scored_{step:06d}.parquet")
+        for step in STEPS:
+            write_table(self.inputs["scores"].format(step=step), pd.DataFrame(), **{**CHECKPOINT, "step": step})
+        self.inputs |= {name: [] for name in ("tables", "images", "cells", "averages")}
+        scores = []
+        for split, kind in product(SPLITS[1:], STYLE_KINDS):
+            averages = self.make_conversion(split, kind)
+            if split == "validation":
+                scores += [{"step": step, "kind": kind, **averages} for step in STEPS]
+        self.inputs["score_table"] = self.folder / "scores.csv"
+        pd.DataFrame(scores).to_csv(self.inputs["score_table"], index=False)
+        self.write("selected", {"step": STEPS[0], "split": "validation", "rule": "a rule", "why": "a reason"})
+
+    def make_conversion(self, split: str, kind: str) -> dict[str, Any]:
+        """The table, the numbers and the best images of a conversion; returns the averages."""
+        index, path = self.indexes[split], self.folder / f"{split}_{kind}"
+        frame = self.make_tries(index, kind)
+        about: dict[str, Any] = {"classes": self.classes, "tries": self.tries, "max_per_class": None, "masked": None}
+        about |= {"checkpoint": "none.ckpt", "shard": [0, 1], "found": dict.fromkeys(self.classes, self.queries)}
+        tries = Tries(frame, **CHECKPOINT, **about)
+        real = frame[frame["source"] == frame["target"]].rename(columns={"source": "class"}).assign(split=split)
+        numbers, averages = cells_of(tries, index, real, path)
+        tries.write(f"{path}.parquet")
+        write_table(f"{path}_cells.parquet", numbers)
         write_json(f"{path}_averages.json", averages)
-        inputs["tables"].append(f"{path}.parquet")
-        inputs["cells"].append(f"{path}_cells.csv")
-        inputs["averages"].append(f"{path}_averages.json")
-        inputs["images"].append(path)
+        names = {"tables": ".parquet", "cells": "_cells.parquet", "averages": "_averages.json", "images": ""}
+        for name, ending in names.items():
+            self.inputs[name].append(f"{path}{ending}")
         if split == "test":
-            for number, (query, source, target) in enumerate(
-                table.loc[table["best"], ["query", "source", "target"]].itertuples(index=False)
-            ):
-                image = path / output_path(query, source, target)
-                image.parent.mkdir(parents=True, exist_ok=True)
-                image.symlink_to(pictures[number % PICTURES])
-        rows += [{"step": step, "kind": kind, **averages} for step in STEPS] if split == "validation" else []
-    inputs["score_table"] = folder / "scores.csv"
-    pd.DataFrame(rows).to_csv(inputs["score_table"], index=False)
-    selected = {"step": STEPS[0], "split": "validation", "rule": "a rule", "why": "a reason"}
-    inputs["selected"] = write(folder / "selected.json", selected)
-    inputs["style_images"] = folder / "styles"
-    inputs["styles"] = write(folder / "styles.json", make_grids(folder, indexes["train"], pictures))
-    return inputs
+            best = frame.loc[frame["best"] & (frame["source"] != frame["target"]), ["query", "source", "target"]]
+            for number, names_of_image in enumerate(best.itertuples(index=False)):
+                self.link(path / output_path(*names_of_image), number)
+        return numbers.averages
+
+    def make_tries(self, index: pd.DataFrame, kind: str) -> pd.DataFrame:
+        rng, parts = np.random.default_rng(0), []
+        for source, target in product(self.classes, self.classes):
+            queries = index.loc[index["class"] == source, "path"].to_numpy()
+            tries = 1 if source == target else self.tries
+            part = pd.DataFrame({"query": np.repeat(queries, tries), "source": source, "target": target, "kind": kind})
+            part["try"], part["style"] = np.tile(np.arange(tries), len(queries)), "a style"
+            part["predicted"] = np.where(rng.random(len(part)) < 0.7, target, source)
+            part = part.assign(**{name: rng.random(len(part)) for name in NUMBERS}, query_predicted=source)
+            part["best"] = part["p_target"] == part.groupby("query")["p_target"].transform("max")
+            parts.append(part)
+        frame = pd.concat(parts, ignore_index=True)
+        logits = rng.random((len(frame), len(self.classes)), np.float32)
+        return pd.concat([frame, pd.DataFrame(logits, columns=[f"logit_{name}" for name in self.classes])], axis=1)
+
+    def make_grids(self) -> None:
+        """Grids of styles of the test split, and their images."""
+        self.inputs["style_images"] = self.folder / "style_images"
+        test, grids = Store.open(self.folder / "test.store", self.folder / "test.parquet"), []
+        queries = [{"query": test.paths[row], "source": test.classes[test.labels[row]]} for row in few_queries(test)]
+        train = self.indexes["train"]
+        for kind, target in product(STYLE_KINDS, self.classes):
+            styles = train.loc[train["class"] == target, "path"].tolist()[:STYLES]
+            numbers = [number for number, query in enumerate(queries) if query["source"] != target]
+            judged = {"p_target": [0.7] * len(styles), "predicted": [target] * len(styles)}
+            rows = [{"query": number, **judged} for number in numbers]
+            grids.append({"kind": kind, "target": target, "styles": styles, "rows": rows})
+            for number, style in product(numbers, range(len(styles))):
+                self.link(self.inputs["style_images"] / grid_path(kind, target, number, style), number + style)
+        about = {**CHECKPOINT, "split": "test", "references": "train"}
+        self.write("styles", {"queries": queries, "grids": grids, **about})
 
 
-def write(path, value):
-    write_json(path, {**value, "provenance": RECORD})
-    return path
-
-
-def make_split(folder, split, pictures):
-    for number, name in enumerate(CLASSES):
-        (folder / split / name).mkdir(parents=True)
-        for query in range(QUERIES):
-            (folder / split / name / f"{query:04d}.png").symlink_to(pictures[(number + query) % PICTURES])
-    index, facts = build_index(list_source(str(folder / split), split), Data())
-    write_table(folder / f"{split}.parquet", index, split=split, **facts, provenance=RECORD)
-    index = read_table(folder / f"{split}.parquet")
-    settings = SimpleNamespace(preprocess="resize", load_size=None, img_size=SIZE, channels=1, reading=Data())
-    build_store(folder / f"{split}.store", index, settings)
-    return index
-
-
-def make_grids(folder, references, pictures):
-    """Grids of styles, and their images."""
-    test, grids = Store.open(folder / "test.store", folder / "test.parquet"), []
-    queries = [{"query": test.paths[row], "source": CLASSES[test.labels[row]]} for row in few_queries(test)]
-    for number, (kind, target) in enumerate(product(KINDS, CLASSES)):
-        rows = [
-            {"query": n, "p_target": [0.7] * STYLES, "predicted": [target] * STYLES}
-            for n, query in enumerate(queries)
-            if query["source"] != target
-        ]
-        names = references.loc[references["class"] == target, "path"].tolist()[:STYLES]
-        grids.append({"kind": kind, "target": target, "styles": names, "rows": rows})
-        for row, style in product(rows, range(STYLES)):
-            image = folder / "styles" / grid_path(kind, target, row["query"], style)
-            image.parent.mkdir(parents=True, exist_ok=True)
-            image.symlink_to(pictures[(number + row["query"] + style) % PICTURES])
-    made_of = {"split": "test", "references": "train", "step": STEPS[0], "checkpoint_digest": "0"}
-    return {"queries": queries, "grids": grids, **made_of}
-
-
-def make_tries(index, kind):
-    """A table of tries, its cells and averages."""
-    rng = np.random.default_rng(0)
-    parts = []
-    for source, target in product(CLASSES, CLASSES):
-        own = index[index["class"] == source]
-        tries = 1 if source == target else TRIES
-        n = len(own) * tries
-        part = pd.DataFrame({"query": np.repeat(own["path"].to_numpy(), tries), "source": source, "target": target})
-        part = part.assign(**{"kind": kind, "try": np.tile(np.arange(tries), len(own)), "style": "a style"})
-        hit = rng.random(n) < 0.7
-        part["predicted"] = np.where(hit, target, source)
-        numbers = ("p_source", "p_target", "l1", "ssim", "cycle", "diversity", "query_p_source", "query_p_target")
-        part = part.assign(**{name: rng.random(n) for name in numbers}, query_predicted=source)
-        part["best"] = part["p_target"] == part.groupby("query")["p_target"].transform("max")
-        parts.append(part)
-    table = pd.concat(parts, ignore_index=True)
-    logits = pd.DataFrame(rng.random((len(table), len(CLASSES)), np.float32), columns=[f"logit_{c}" for c in CLASSES])
-    cells, averages = score(table, CLASSES)
-    table = pd.concat([table, logits], axis=1)
-    real = table[table["source"] == table["target"]].rename(columns={"source": "class"})
-    cells = add_distances(cells, table, real, CLASSES)
-    averages |= average(cells.loc[cells["source"] != cells["target"], ["frechet", "kernel"]])
-    cells.insert(2, "expected", QUERIES)
-    cells.insert(3, "found", QUERIES)
-    return table, cells, averages
-
-
-def load_seconds(page):
-    """From the start of the navigation to the end of the load event, in headless Chromium, of three."""
+def load_seconds(page: Path) -> list[float]:
+    """Seconds from the start of the navigation to the end of the load event, in headless Chromium, three times."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
@@ -209,28 +214,27 @@ def load_seconds(page):
     return seconds
 
 
-def main():
+def measure(folder: Path, classes: int = 20, queries: int = 200, tries: int = 10) -> Path:
+    """Make results and render their report, and print the table; returns the page."""
+    inputs, page = Results(folder / "run", classes, queries, tries).inputs, folder / "report.html"
+    command = [str(Path(sys.executable).with_name("quac")), "report", "--inputs", json.dumps(inputs, default=str)]
+    for option, name in {"html": "report.html", "numbers": "report.json", "cells": "report.csv"}.items():
+        command += [f"--{option}", str(folder / name)]
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", PEAK_OF, *command], check=True, stdout=subprocess.PIPE)
+    seconds, memory = time.perf_counter() - start, int(done.stdout) / 1024
+    opening = spread(load_seconds(page)) if shutil.which("chromedriver") else "-"
+    size = page.stat().st_size / 1e6
+    head = ["classes", "queries of each", "rendering", "peak memory", "size", "opening"]
+    table("Report", [head, [classes, queries, f"{seconds:.1f} s", f"{memory:.0f} MB", f"{size:.1f} MB", opening]])
+    return page
+
+
+def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        with ProcessPoolExecutor(1) as other:  # a process passes on its own peak memory to those that it starts
-            inputs = other.submit(make_results, folder / "run").result()
-        words = [Path(sys.executable).with_name("quac"), "report", "--inputs", json.dumps(inputs, default=str)]
-        words += ["--html", folder / "r.html", "--numbers", folder / "r.json", "--cells", folder / "r.csv"]
-        started = time.perf_counter()
-        process = subprocess.Popen(words)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds, memory = time.perf_counter() - started, usage.ru_maxrss / 1024
-        if status:
-            sys.exit("the report failed")
-        print("| classes | queries of each | rendering, s | peak memory, MB | size, MB | opening, s |")
-        print("|---|---|---|---|---|---|")
-        opening = "-"
-        if shutil.which("chromedriver"):
-            opening = ", ".join(f"{value:.2f}" for value in load_seconds(folder / "r.html"))
-        size = (folder / "r.html").stat().st_size / 1e6
-        print(f"| {len(CLASSES)} | {QUERIES} | {seconds:.1f} | {memory:.0f} | {size:.1f} | {opening} |")
+        page = measure(Path(folder))
         if len(sys.argv) > 1:
-            shutil.copy(folder / "r.html", sys.argv[1])
+            shutil.copy(page, sys.argv[1])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Times training steps: the literal step against ours; prints Markdown tables: `make bench-training`.
 
 On a CPU narrow networks, one thread; with `--device cuda` the published widths, the literal step in fp32 with TF32
-convolutions as peers ship it. What is compared is measured in turns, with one side twice as a control (A/A).
+convolutions as in the published code. What is compared is measured in turns, with one side twice as a control (A/A).
 """
 
 import os
@@ -16,218 +16,213 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
-from measure import interleaved, machine, table
+from flops import FlopCounter, flops_of
+from measure import interleaved, machine, speed_rows, spread, table
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from helpers.literal_step import LiteralStep
 
 from quac.config.training import Loss, Model, Solver
 from quac.data.batches import TrainingBatch
-from quac.models.starganv2.checkpoint import StateFolder, host_copy
 from quac.models.starganv2.networks import build_networks
-from quac.models.starganv2.step import TrainingStep, build_optimizers, passes_of
-from quac.system.device import computing_in, precision_of
+from quac.models.starganv2.step import TrainingStep, build_optimizers
+from quac.system.console import start_log
+from quac.system.device import autocast_for, precision_of
 from quac.training.background_writer import Writer
 from quac.training.compile import compile_step
-from quac.training.cuda_graphs import WARM_UP, CapturedUpdate
-from quac.training.sizes import FlopCounter
+from quac.training.state import StateFolder, host_copy
 
 NARROW = {"conv_dim": 16, "max_conv_dim": 64, "hidden_dim": 128, "style_dim": 32}
-BATCHES = {32: 16, 64: 4, 128: 8, 256: 8}  # {pixels of a side: images of a step}
+BATCHES = {32: 16, 64: 4, 128: 8, 256: 8}  # {pixels per side: images per step}
 BF16_FLOPS = 790e12  # per second: what an H200 reaches in bf16 matrix products
+WARM_UP = 3  # steps
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained: images of `size` pixels per side; on a CPU narrow networks and one channel."""
+
+    device: torch.device
+    size: int
+    classes: int = 3
+
+    @property
+    def narrow(self) -> bool:
+        return self.device.type == "cpu"
+
+    @property
+    def steps(self) -> int:
+        """Steps per round."""
+        return 2 if self.narrow else 10
+
+    def __str__(self) -> str:
+        return f"{BATCHES[self.size]} images of {self.size} px, {'narrow' if self.narrow else 'published'} networks"
 
 
 class Side:
-    """A training step of one kind on one batch, over and over."""
+    """A training step on one batch, again and again."""
 
-    def __init__(
-        self,
-        step_class,
-        device,
-        size,
-        batch,
-        widths,
-        classes=3,
-        solver=None,
-        loss=None,
-        plain=False,
-        compiled=False,
-        captured=False,
-    ):
-        self.device, self.number = device, 0
-        self.solver = Solver(root_dir="none", **(solver or {}))
-        self.loss = Loss(**(loss or {}))
-        model = Model(img_size=size, input_dim=1 if widths else 3, conv_dim=2**14 // size)
-        model = model.model_copy(update=widths)
-        layout = torch.contiguous_format if plain else torch.channels_last
+    def __init__(self, case: Case, literal: bool = False, compiled: bool = False):
+        size, batch, device = case.size, BATCHES[case.size], case.device
+        widths = NARROW if case.narrow else {"conv_dim": 2**14 // size}
+        model = Model(img_size=size, input_dim=1 if case.narrow else 3, **widths)
+        layout = torch.contiguous_format if literal else torch.channels_last
         torch.manual_seed(0)
-        self.networks = build_networks(model, classes).to(device, memory_format=layout)
+        self.networks = build_networks(model, case.classes).to(device, memory_format=layout)
         self.averages = copy.deepcopy(self.networks).requires_grad_(False)
-        self.optimizers = build_optimizers(self.networks, self.solver, self.loss.r1_every)
-        self.precision = "tf32" if plain else precision_of(self.solver.precision, device)
-        autocast = {} if plain else {"autocast": computing_in(self.precision, device)}
-        self.step = step_class(self.networks, self.averages, self.optimizers, self.loss, self.solver, **autocast)
+        loss, solver = Loss(), Solver(root_dir="none")
+        self.optimizers = build_optimizers(self.networks, solver)
+        self.precision = "tf32" if literal else precision_of("auto", device)
+        self.device, self.number, self.literal = device, 0, literal
+        parts = self.networks, self.averages, self.optimizers, loss, solver
+        autocast = autocast_for(self.precision, device)
+        self.step = LiteralStep(*parts) if literal else TrainingStep(*parts, autocast=autocast)
         images = [torch.rand(batch, model.input_dim, size, size) * 2 - 1 for _ in range(3)]
         images = [image.to(device, memory_format=layout) for image in images]
-        y = torch.randint(classes, (2, batch)).to(device)
+        y = torch.randint(case.classes, (2, batch)).to(device)
         z = torch.randn(2, batch, model.latent_dim).to(device)
         self.batch = TrainingBatch(images[0], y[0], images[1], images[2], y[1], z[0], z[1])
+        start = time.perf_counter()
         if compiled:
-            compile_step(self.step, self.batch, 0, self.precision)
-        if captured:
-            self.step.captured = CapturedUpdate(self.step, self.precision)
+            compile_step(self.step, self.batch, self.precision)
+        self.compile_seconds = time.perf_counter() - start
 
-    def __call__(self):
-        computing_in(self.precision, self.device)
+    def __call__(self) -> None:
+        autocast_for(self.precision, self.device)  # sets whether TF32 is allowed, which the sides share
         self.step(self.batch, self.number)
         self.number += 1
 
-    def flops(self):
-        """Floating-point operations of a step. (Of what is compiled the counter would see nothing.)"""
-        if isinstance(self.step, TrainingStep):
-            self.step.passes, self.step.captured = passes_of(self.networks), None
+    def flops(self) -> int:
+        """Floating-point operations of a step."""
+        if not self.literal:
+            return flops_of(self.step, self.batch, self.number)
         with FlopCounter() as counter:
             self()
         return counter.total
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
+        """What a whole state holds, in host memory."""
         optimizers = {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
-        return {"step": self.number, "networks": self.networks.state_dict(), "optimizers": optimizers}
+        networks, averages = self.networks.state_dict(), self.averages.state_dict()
+        return host_copy({"step": self.number, "networks": networks, "averages": averages, "optimizers": optimizers})
 
 
-def against_literal(device, size, batch, widths, rounds, steps):
-    def side(step_class, **options):
-        return Side(step_class, device, size, batch, widths, **options)
-
+def against_literal(case: Case, rounds: int) -> None:
+    """Time the literal step, ours and ours compiled."""
+    torch.compiler.reset()
     sides = {
-        "literal step": side(LiteralStep, plain=True),
-        "ours": side(TrainingStep),
-        "ours, compiled": side(TrainingStep, compiled=True),
-        "ours, merged": side(TrainingStep, solver={"schedule": "merged"}),
-        "ours, merged, compiled": side(TrainingStep, solver={"schedule": "merged"}, compiled=True),
-        "ours, merged, r1_every 8": side(TrainingStep, solver={"schedule": "merged"}, loss={"r1_every": 8}),
-        "literal step again (A/A)": side(LiteralStep, plain=True),
+        "literal step": Side(case, literal=True),
+        "ours": Side(case),
+        "ours, compiled": Side(case, compiled=True),
+        "literal step again (A/A)": Side(case, literal=True),
     }
-    if device.type == "cuda":
-        sides |= {
-            "ours, captured": side(TrainingStep, captured=True),
-            "ours, compiled and captured (as shipped)": side(TrainingStep, compiled=True, captured=True),
-        }
-    seconds = interleaved(sides, rounds, steps, before=WARM_UP + 1)
-    base = median(seconds["literal step"])
-    rows = [["", "ms per step", "from", "to", "faster than literal", "TFLOP per step", "of the bf16 floor"]]
-    for name, values in seconds.items():
-        flops = sides[name].flops()
-        floor = f"{flops / BF16_FLOPS / median(values):.2f}" if device.type == "cuda" else "-"
-        times = [f"{1000 * value:.1f}" for value in (median(values), min(values), max(values))]
-        rows.append([name, *times, f"{base / median(values):.2f} x", f"{flops / 1e12:.3f}", floor])
-    table(f"Step: {batch} images of {size} px, {'narrow networks' if widths else 'published widths'}", rows)
+    seconds = interleaved(sides, rounds, case.steps, before=WARM_UP)
+    rows = [["", "time per step", "speed-up", "TFLOP per step", "of the bf16 floor"]]
+    for row in speed_rows(seconds, "ms"):
+        flops = sides[row[0]].flops()
+        floor = "-" if case.narrow else f"{flops / BF16_FLOPS / median(seconds[row[0]]):.2f}"
+        rows.append([*row, f"{flops / 1e12:.3f}", floor])
+    table(f"Step: {case}", rows)
+    print(f"Compiling took {sides['ours, compiled'].compile_seconds:.0f} s.\n")
 
 
-def memory(device, size, batch, widths):
-    sides = {
-        "literal step": (LiteralStep, {"plain": True}),
-        "ours": (TrainingStep, {}),
-        "literal step again (A/A)": (LiteralStep, {"plain": True}),
-    }
-    if device.type == "cuda":
-        shipped = TrainingStep, {"compiled": True, "captured": True}
-        sides["ours, compiled and captured (as shipped)"] = shipped
+def memory(case: Case) -> None:
+    """Measure the peak memory of the literal step and of ours, each in a process of its own."""
+    sides = {"literal step": (True, False), "ours": (False, False), "literal step again (A/A)": (True, False)}
+    if not case.narrow:
+        sides["ours, compiled"] = (False, True)
     peaks = {}
     for name, side in sides.items():
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
-            peaks[name] = process.submit(peak_of, *side, device, size, batch, widths).result()
+            peaks[name] = process.submit(peak_of, case, *side).result()
     rows = [["", "peak memory", "of literal"]]
     rows += [[name, f"{peak / 2**30:.2f} GiB", f"{peak / peaks['literal step']:.2f}"] for name, peak in peaks.items()]
-    table(f"Memory: {batch} images of {size} px", rows)
+    table(f"Memory: {case}", rows)
 
 
-def peak_of(step_class, options, device, size, batch, widths):
-    """The most memory, in bytes, that steps take in this process: of the GPU as torch reserves it, else of the host."""
-    torch.set_num_threads(1 if device.type == "cpu" else os.cpu_count())
-    torch.backends.cudnn.benchmark = True
+def peak_of(case: Case, literal: bool, compiled: bool) -> int:
+    """Peak memory of steps in this process, in bytes: of the GPU as torch reserves it, else of the host."""
+    set_up(case.device)
     before = resident("VmRSS")
-    side = Side(step_class, device, size, batch, widths, **options)
+    side = Side(case, literal, compiled)
     for _ in range(WARM_UP + 2):
         side()
-    return torch.cuda.max_memory_reserved() if device.type == "cuda" else resident("VmHWM") - before
+    return resident("VmHWM") - before if case.narrow else torch.cuda.max_memory_reserved()
 
 
-def resident(what):
-    """VmRSS, resident memory, or VmHWM, its peak, of this process, in bytes."""
-    found = re.search(rf"^{what}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return 1024 * int(found[1])
+def resident(what: str) -> int:
+    """Resident memory (`VmRSS`) or its peak (`VmHWM`) of this process, in bytes."""
+    lines = Path("/proc/self/status").read_text()
+    return 1024 * int(re.findall(rf"^{what}:\s+(\d+) kB", lines, re.MULTILINE)[0])
 
 
-def many_classes(device, size, batch, widths, rounds, steps):
-    sides = {
-        f"{classes} classes{again}": Side(TrainingStep, device, size, batch, widths, classes=classes)
-        for classes, again in ((3, ""), (40, ""), (3, " again (A/A)"))
-    }
-    seconds = interleaved(sides, rounds, steps, before=3)
-    base = median(seconds["3 classes"])
-    rows = [["", "ms per step", "of 3 classes"]]
-    rows += [[name, f"{1000 * median(v):.1f}", f"{median(v) / base:.2f}"] for name, v in seconds.items()]
-    table("Classes", rows)
+def many_classes(case: Case, rounds: int) -> None:
+    """Time our step with 3 and with 40 classes."""
+    counts = {"3 classes": 3, "40 classes": 40, "3 classes again (A/A)": 3}
+    sides = {name: Side(replace(case, classes=count)) for name, count in counts.items()}
+    seconds = interleaved(sides, rounds, case.steps, before=WARM_UP)
+    table(f"Classes: {case}", [["", "time per step", "speed-up"], *speed_rows(seconds, "ms")])
 
 
-def saving(device, size, batch, widths, rounds, steps):
-    """What the loop sees of a whole state that is written beside it: steps with one save among them, and without."""
-    side = Side(TrainingStep, device, size, batch, widths)
+def saving(case: Case, rounds: int) -> None:
+    """Time steps with and without a save in the background among them."""
+    side, steps = Side(case), 4 * case.steps
     with tempfile.TemporaryDirectory() as name:
-        folder, taken = StateFolder(Path(name)), []
+        folder, copying = StateFolder(Path(name)), []
 
-        def with_save():
+        def with_save() -> None:
             with Writer() as writer:
                 start = time.perf_counter()
-                copied = host_copy(side.state())
-                writer.submit(lambda: folder.save_state(copied))
-                taken.append(time.perf_counter() - start)
-                for _ in range(steps):
-                    side()
+                state = side.state()
+                writer.submit(lambda: folder.save_state(state))
+                copying.append(time.perf_counter() - start)
+                without()
 
-        def without():
+        def without() -> None:
             for _ in range(steps):
                 side()
 
         sides = {"without": without, "with a save": with_save, "without again (A/A)": without}
-        seconds = interleaved(sides, rounds, before=3)
-        written = sum(file.stat().st_size for file in Path(name).glob("*.pt")) / 2
-    extra = median(seconds["with a save"]) - median(seconds["without"])
-    rows = [["", ""], ["a whole state", f"{written / 1e6:.0f} MB"]]
-    rows += [[f"{steps} steps, {name}", f"{median(values):.2f} s"] for name, values in seconds.items()]
-    rows += [
-        ["of it in the loop: the copy", f"{1000 * median(taken):.0f} ms"],
-        ["a save a minute takes", f"{100 * max(0.0, extra) / 60:.2f} % of the time"],
-    ]
-    table("Saving", rows)
+        seconds = interleaved(sides, rounds, before=1)
+        size = next(Path(name).glob("*.pt")).stat().st_size
+    extra = max(0.0, median(seconds["with a save"]) - median(seconds["without"]))
+    rows = [["", ""], ["a whole state", f"{size / 1e6:.0f} MB"]]
+    rows += [[f"{steps} steps, {name}", spread(values)] for name, values in seconds.items()]
+    rows.append(["of which the copy", f"{1000 * median(copying):.0f} ms"])
+    rows.append(["saving once a minute", f"{100 * extra / 60:.2f} % of the time"])
+    table(f"Saving: {case}", rows)
 
 
-def main():
+def set_up(device: torch.device) -> None:
+    torch.set_num_threads(1 if device.type == "cpu" else os.cpu_count() or 1)
+    torch.backends.cudnn.benchmark = True
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--sizes", type=int, nargs="+", choices=BATCHES, help="Default: 64 32; on a GPU 128 256.")
     options = parser.parse_args()
-    device, narrow = torch.device(options.device), options.device == "cpu"
-    torch.set_num_threads(1 if narrow else os.cpu_count())
-    torch.backends.cudnn.benchmark = True
+    device = torch.device(options.device)
+    start_log()  # shows whether compiling worked
+    set_up(device)
     print(machine(device) + "\n")
-    widths, steps = (NARROW, 2) if narrow else ({}, 10)
-    sizes = options.sizes or ((64, 32) if narrow else (128, 256))
-    for size in sizes:
-        against_literal(device, size, BATCHES[size], widths, options.rounds, steps)
+    cases = [Case(device, size) for size in options.sizes or ((64, 32) if device.type == "cpu" else (128, 256))]
+    for case in cases:
+        against_literal(case, options.rounds)
         gc.collect()
         torch.cuda.empty_cache()
-        memory(device, size, BATCHES[size], widths)
-    size, batch = sizes[0], BATCHES[sizes[0]]
-    many_classes(device, size, batch, widths, options.rounds, steps)
-    saving(device, size, batch, widths, options.rounds, 4 * steps)
+        memory(case)
+    many_classes(cases[0], options.rounds)
+    saving(cases[0], options.rounds)
 
 
 if __name__ == "__main__":
