@@ -114,6 +114,7 @@ STAGES = {
         ),
         files=("init.from",),
         also=(CLASSIFIER_LOSS,),
+        version=2,
     ),
     "save_plan": Stage(reads=SAVE_PLAN),
     "score": Stage(

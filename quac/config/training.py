@@ -114,9 +114,7 @@ class Loss(Section):
     cycle_norm: Literal["l1", "l2", "gradient"] = key(
         "l1", "Distance of the cycle term; `gradient`: l1 of the differences of neighbouring pixels."
     )
-    r1_every: Positive = key(
-        1, "Take the R1 penalty every so many steps, with its weight multiplied by that (StyleGAN2)."
-    )
+    r1_every: Positive = key(1, "Take the R1 penalty every so many steps, with its weight multiplied by that.")
     ramps: dict[Term, Ramp] = key(
         {},
         "`{term: {start_step, start, end_step, end}}`: weights that change with the step, instead of `lambda_<term>`.",

@@ -76,6 +76,8 @@ def train(
     trainer = Trainer(config, store, device, judge, init, options.accumulate, options.device_cache)
     if state:
         trainer.restore(state)
+        if evaluate and trainer.steps_done in plan.evaluations:
+            _evaluate_if_missed(evaluate, trainer, folder, history)
         tracker.backfill(folder.logged(history, trainer.steps_done))
         log.info("continuing from step %d", trainer.steps_done)
     log_sizes(trainer, plan)
@@ -100,7 +102,7 @@ def train(
                 if not eta_logged and step - first >= min(options.log_every, 20) and step < plan.end:
                     log_eta(trainer, plan.end, row["images_per_second"])
                     eta_logged = True
-                is_evaluated = step in plan.evaluations and (not stop or step == plan.end)
+                is_evaluated = step in plan.evaluations and (not stop or step == plan.end)  # else at the next start
                 rates, pair_rates = evaluate(trainer.averages) if evaluate and is_evaluated else ({}, {})
                 row = {"step": step, **row, **rates}
                 grids = trainer.grids(options.level)
@@ -141,6 +143,16 @@ def _write_row(
         write_png(folder.image(step, name), pixels)
     numbers = {name: value for name, value in row.items() if name != "step"} | pair_rates
     tracker.log(step, numbers, {name: folder.image(step, name) for name in grids})
+
+
+def _evaluate_if_missed(evaluate: Evaluate, trainer: Trainer, folder: StateFolder, history: History) -> None:
+    """Add the rates to the row of the current step if the training was stopped before it was evaluated."""
+    step = trainer.steps_done
+    if not folder.rates(step).is_file():
+        rates, pair_rates = evaluate(trainer.averages)
+        write_json(folder.rates(step), pair_rates)
+        row = dict(history.numbers(step)).get(step, {})
+        history.append({"step": step, **row, **rates})
 
 
 def _show_row(row: Rates, rates: Rates, bar: tqdm) -> None:

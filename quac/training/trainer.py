@@ -58,7 +58,7 @@ class Trainer:
         for parameter in first_blocks(self.networks["discriminator"], config.init.freeze_d):
             parameter.requires_grad_(False)
         self.precision = precision_of(config.solver.precision, device)
-        self.optimizers = build_optimizers(self.networks, config.solver, config.loss.r1_every)
+        self.optimizers = build_optimizers(self.networks, config.solver)
         parts = self.networks, self.averages, self.optimizers
         autocast = autocast_for(self.precision, device)
         self.train_step = TrainingStep(*parts, config.loss, config.solver, judge, accumulate, autocast)

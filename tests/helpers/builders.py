@@ -60,7 +60,7 @@ def training_step(
     config = tiny_config(loss=loss or {}, solver={"lr": lr, "f_lr": lr, **(solver or {})})
     torch.manual_seed(0)
     networks = build_networks(config.model, 3).to(device, memory_format=layout)
-    optimizers = build_optimizers(networks, config.solver, config.loss.r1_every)
+    optimizers = build_optimizers(networks, config.solver)
     networks["discriminator"].main[:2].requires_grad_(not freeze)
     return TrainingStep(networks, copy.deepcopy(networks), optimizers, config.loss, config.solver, **options)
 

@@ -17,6 +17,7 @@ from quac.models.starganv2.checkpoint import open_checkpoint
 from quac.models.starganv2.networks import AVERAGED
 from quac.models.starganv2.samples import GRIDS
 from quac.system.errors import QuacError
+from quac.system.files import read_json
 from quac.training.history import History
 from quac.training.loop import Stopped, train
 from quac.training.plan import Plan
@@ -159,6 +160,21 @@ def test_evaluations_are_in_the_row_of_their_step(store, tmp_path, undisturbed):
     # A tracker that starts later gets the same.
     later = {step: numbers for step, numbers, _ in folder.logged(History(folder.history), 8)}
     assert later == {step: pytest.approx(numbers) for step, numbers in logged.items()}
+
+
+def test_an_evaluation_that_a_stop_left_out_is_made_up_for(store, tmp_path):
+    def evaluate(averages):
+        rate = float(averages["generator"].from_rgb.weight.mean())
+        return {"translation_rate_latent": rate}, {"translation_rate_latent/a,b/ü": rate}
+
+    plan = {"evaluate": evaluate, "evaluations": [3, 6]}
+    whole = run(tmp_path / "whole", store, **plan)
+    with pytest.raises(Stopped, match="step 3"):
+        run(tmp_path / "stopped", store, tracker=Recorder(2, lambda: signal.raise_signal(signal.SIGTERM)), **plan)
+    stopped = run(tmp_path / "stopped", store, **plan)
+    ours, theirs = (pd.read_csv(folder.history).drop(columns=[*THROUGHPUT]) for folder in (stopped, whole))
+    pd.testing.assert_frame_equal(ours[list(theirs)], theirs)
+    assert read_json(stopped.rates(3)) == read_json(whole.rates(3))
 
 
 def test_a_tracker_is_flushed_up_to_states_that_are_on_disk(store, tmp_path):

@@ -155,17 +155,15 @@ def average_weight(solver: Solver, step: int) -> float:
     return min(solver.ema, (1 + step) / (10 + step)) if solver.ema_warmup else solver.ema
 
 
-def build_optimizers(networks: nn.ModuleDict, solver: Solver, r1_every: int = 1) -> dict[str, torch.optim.Adam]:
+def build_optimizers(networks: nn.ModuleDict, solver: Solver) -> dict[str, torch.optim.Adam]:
     """Adam for each network; the mapping network has a learning rate of its own.
 
-    If the R1 penalty is taken every n steps, the learning rate and decay rates of the discriminator are corrected as
-    in StyleGAN2 (arXiv 1912.04958, appendix B): with c = n / (n + 1), to c * lr and beta ** c.
+    A lazy R1 penalty needs no correction: it is added to the loss of a step that is taken anyway, while StyleGAN2's
+    (arXiv 1912.04958, appendix B) takes a step of its own.
     """
-    lazy = r1_every / (r1_every + 1) if r1_every > 1 else 1.0
 
     def adam(name: str) -> torch.optim.Adam:
-        c = lazy if name == "discriminator" else 1.0
-        rate, betas = c * (solver.f_lr if name == "mapping_network" else solver.lr), (solver.beta1**c, solver.beta2**c)
+        rate, betas = solver.f_lr if name == "mapping_network" else solver.lr, (solver.beta1, solver.beta2)
         return torch.optim.Adam(networks[name].parameters(), rate, betas, weight_decay=solver.weight_decay, fused=True)
 
     return {name: adam(name) for name in NETWORKS}

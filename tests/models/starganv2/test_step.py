@@ -52,7 +52,7 @@ def run(
     if sgd:  # Adam divides by the gradients, and makes much of the rounding of those that are zero
         optimizers = {name: torch.optim.SGD(networks[name].parameters(), lr=0.05) for name in NETWORKS}
     else:
-        optimizers = build_optimizers(networks, config.solver, config.loss.r1_every)
+        optimizers = build_optimizers(networks, config.solver)
     step = step_class(networks, averages, optimizers, config.loss, config.solver, **options)
     for number in range(steps):
         terms = step(converted(random_batch(number), dtype, layout, device), number)
@@ -146,11 +146,10 @@ def test_gradient_accumulation_gives_the_step_of_the_whole_batch(chunks):
 def test_a_lazy_penalty_is_computed_every_n_steps_at_n_times_its_weight():
     config = tiny_config(loss={"r1_every": 4, "lambda_reg": 2.0}, solver={"lr": 1e-3, "beta1": 0.5, "beta2": 0.99})
     networks = build_networks(config.model, 3)
-    optimizers = build_optimizers(networks, config.solver, config.loss.r1_every)
+    optimizers = build_optimizers(networks, config.solver)
     groups = {name: optimizer.param_groups[0] for name, optimizer in optimizers.items()}
-    assert groups["discriminator"]["lr"] == pytest.approx(1e-3 * 4 / 5)
-    assert groups["discriminator"]["betas"] == pytest.approx((0.5 ** (4 / 5), 0.99 ** (4 / 5)))
-    assert (groups["generator"]["lr"], groups["generator"]["betas"]) == (1e-3, (0.5, 0.99))
+    for name in ("discriminator", "generator"):  # every step is one of Adam's, with or without the penalty
+        assert (groups[name]["lr"], groups[name]["betas"]) == (1e-3, (0.5, 0.99))
     step = TrainingStep(networks, copy.deepcopy(networks), optimizers, config.loss, config.solver)
     b, gradients = random_batch(0), {}
     for number in (0, 1, 4):
