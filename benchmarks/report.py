@@ -106,7 +106,7 @@ class Results:
         images = len(self.classes) * self.queries
         counts = {"images": dict.fromkeys(self.classes, self.queries), "sizes": {"128x128": images}}
         summary = {**counts, "modes": {"L": images}, "source": "synthetic", "digest": "0" * 64}
-        self.write("checks", {"findings": [], "splits": dict.fromkeys(SPLITS, summary)})
+        self.write("checks", {"findings": [], "one_fact_rules": [], "splits": dict.fromkeys(SPLITS, summary)})
         bins = [{"low": 0.9, "high": 1.0, "images": images, "confidence": 0.95, "accuracy": 0.9}]
         confusion = (np.eye(len(self.classes), dtype=int) * self.queries).tolist()
         accuracy = {"accuracy": 0.9, "accuracy_per_class": dict.fromkeys(self.classes, 0.9), "confusion": confusion}

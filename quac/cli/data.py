@@ -91,13 +91,15 @@ def check_splits(
     """Check that the data is fit for training; list every finding."""
     from quac.data.checks import check_splits, summary
     from quac.data.findings import log_findings
+    from quac.data.shortcuts import one_fact_rules
     from quac.system.tables import read_table
 
     provenance, config = Provenance("check_splits", key), read_key(key)
     indexes = {table.attrs["split"]: table for table in map(read_table, index)}
     findings = check_splits(indexes, config)
     log_findings(findings)
-    write_json(out, {"findings": findings, "splits": summary(indexes), "provenance": provenance.record()})
+    checks = {"findings": findings, "splits": summary(indexes), "one_fact_rules": one_fact_rules(indexes["train"])}
+    write_json(out, {**checks, "provenance": provenance.record()})
 
 
 @stage

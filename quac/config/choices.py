@@ -61,6 +61,7 @@ SEVERITIES = {
     "smaller-than-crop": "error",
     "distorted": "warning",
     "histogram-shift": "warning",
+    "shortcut": "warning",
     "stray-files": "warning",
 }
 

@@ -75,6 +75,7 @@ STAGES = {
         files=("{split}.source",),
         home="data",
         splits="all",
+        version=2,
     ),
     "checks": Stage(
         reads=(
@@ -85,6 +86,7 @@ STAGES = {
             *_in("{splits}", "preprocess", "load_size"),
         ),
         home="data",
+        version=2,
     ),
     "store": Stage(reads=(*SIZING, "model.input_dim", *DECODING), home="data", splits="all"),
     "classifier": Stage(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from quac.config import Config
 from quac.config.choices import SEVERITIES
-from quac.data import appearance, leaks
+from quac.data import appearance, leaks, shortcuts
 from quac.data.findings import DataSet, Finding, finding
 from quac.data.index import content_digest
 
@@ -176,5 +176,6 @@ CHECKS: dict[str, Check] = {
     "smaller-than-crop": appearance.smaller_than_crop,
     "distorted": appearance.distorted,
     "histogram-shift": appearance.histogram_shift,
+    "shortcut": shortcuts.shortcut,
     "stray-files": _stray_files,
 }

@@ -25,7 +25,7 @@ CHUNK = 64  # images that a worker takes at a time
 
 EMPTY_FACTS: dict[str, Any] = {
     **{"width": 0, "height": 0, "mode": "", "bits": 0, "bytes": 0, "sha256": "", "pixels": "", "phash": ""},
-    **{"thumbnail": b"", "low": 0.0, "high": 0.0, "histogram": None, "error": ""},
+    **{"thumbnail": b"", "low": 0.0, "high": 0.0, "mean": 0.0, "histogram": None, "error": ""},
 }
 COLUMNS = ["path", "class", "label", "group", "mask", "weight", *EMPTY_FACTS]
 
@@ -49,9 +49,9 @@ def build_index(listing: Listing, decoding: Decoding, workers: int = 0) -> tuple
         `path` (relative to the fact `base`), `class`, `label` (position of the class), `group`, `mask`, `weight`;
         `width` and `height` (upright), `mode` and `bits` of the file; `bytes`, `sha256` of the file; `pixels`
         (SHA-256 of the decoded pixels), `phash` (perceptual hash, 64 bits in hex), `thumbnail` (16 x 16 grey
-        bytes); `low`, `high` (smallest and largest intensity), `histogram` (shares of the pixels in 16 equal
-        bins of the intensities [0, 1]);
-        `error`: empty, or why the file cannot be used; and further columns of a manifest.
+        bytes); `low`, `high`, `mean` (smallest, largest and mean intensity, of all channels), `histogram` (shares of
+        the pixels in 16 equal bins of the intensities [0, 1]); `error`: empty, or why the file cannot be used; and
+        further columns of a manifest.
     """
     files = [os.path.join(listing.base, image["path"]) for image in listing.images]
     facts = map_processes(partial(inspect_file, decoding), files, workers, CHUNK)
@@ -85,6 +85,7 @@ def inspect_file(decoding: Decoding, path: str) -> dict[str, Any]:
         "thumbnail": to_image(grey).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX).tobytes(),
         "low": float(pixels.min() / top),
         "high": float(pixels.max() / top),
+        "mean": float(pixels.mean() / top),
         "histogram": histogram.tolist(),
     }
 

@@ -57,11 +57,26 @@ class Finding(Part):
     pairs: list[tuple[str, str]] = []
 
 
+class OneFactRule(Part):
+    """How well a fact such as the width alone tells the classes of the training images apart.
+
+    `accuracy`: on held-out images, unweighted mean over classes, with its interval; None: too few images or groups.
+    """
+
+    fact: str
+    accuracy: Number
+    accuracy_low: Number
+    accuracy_high: Number
+    chance: float
+    images: int
+
+
 class Data(Part):
     """The images. `samples`: paths of a few training images of each class."""
 
     splits: dict[str, SplitImages]
     findings: list[Finding] = []
+    one_fact_rules: list[OneFactRule] = []
     samples: dict[str, list[str]] = {}
 
 

@@ -55,7 +55,8 @@ def _data(run: RunFiles) -> tuple[schema.Data, Pictures]:
         for split, counts in zip(run.config.splits, bits, strict=True)
     }
     paths = {name: [str(path) for path in train.paths[rows]] for name, rows in samples.items()}
-    data = schema.Data.model_validate({"splits": splits, "findings": run.checks["findings"], "samples": paths})
+    checked = {name: run.checks[name] for name in ("findings", "one_fact_rules")}
+    data = schema.Data.model_validate({"splits": splits, **checked, "samples": paths})
 
     def picture(name: str) -> str:
         split, path = name.split("/", 1)

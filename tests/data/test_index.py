@@ -39,6 +39,7 @@ def test_intensities_are_those_of_the_file(tmp_path):
     assert (first.low, first.high) == (0, 1)
     assert list(first.histogram) == [0.25, 0.25, *[0] * 13, 0.5]
     assert (round(second.low, 6), round(second.high, 6), second.bits) == (0.2, 0.4, 16)
+    assert (round(first.mean, 6), round(second.mean, 6)) == (round((17 + 2 * 255) / (4 * 255), 6), 0.3)
 
 
 def test_the_order_of_classes_is_that_of_the_config(tmp_path):
@@ -77,7 +78,9 @@ def test_the_index_does_not_depend_on_the_number_of_processes(tmp_path):
 
 def test_the_content_digest_is_of_images_and_classes_not_of_names(tmp_path):
     write_images(tmp_path / "x", {"a": 2, "b": 1})
-    before = content_digest(make_index(tmp_path / "index.parquet", tmp_path / "x"))
+    index = make_index(tmp_path / "index.parquet", tmp_path / "x")
+    before = content_digest(index)
+    assert content_digest(index[["class", "sha256", "weight"]]) == before  # a new column is no new training
     (tmp_path / "x" / "b" / "b-00.png").rename(tmp_path / "x" / "b" / "other.png")
     assert content_digest(make_index(tmp_path / "index.parquet", tmp_path / "x")) == before
     write_images(tmp_path / "x", {"b": 1}, seed=5)

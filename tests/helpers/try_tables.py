@@ -44,6 +44,7 @@ def image(split, name, number, **changes):
         "thumbnail": bytes(range(256)),
         "low": 0.1,
         "high": 0.9,
+        "mean": 0.5,
         "histogram": np.eye(BINS)[level].tolist(),
         "error": "",
         **changes,

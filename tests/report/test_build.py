@@ -24,3 +24,12 @@ def test_data_are_shown_by_samples(finished):
     data = report_of(finished).data
     assert {name: len(paths) for name, paths in data.samples.items()} == {"across": 8, "along": 8}
     assert data.splits["test"].bits == {"8": 8}
+    assert [rule.fact for rule in data.one_fact_rules] == [
+        "mean intensity",
+        "width",
+        "height",
+        "bit depth",
+        "bytes a pixel",
+    ]
+    assert {rule.images for rule in data.one_fact_rules} == {24}
+    assert {rule.accuracy for rule in data.one_fact_rules if rule.fact != "mean intensity"} >= {0.5}

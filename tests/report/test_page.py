@@ -6,7 +6,7 @@ from jinja2 import ChoiceLoader, DictLoader
 
 from quac.report.page import TEMPLATES, render
 from quac.report.reading import read_report
-from quac.report.schema import Finding
+from quac.report.schema import Finding, OneFactRule
 from quac.report.sections import SECTIONS, ReportSection
 
 
@@ -46,6 +46,27 @@ def test_pairs_of_a_finding_are_shown():
     html = render(report, pictures)
     assert html.count('src="data:,one" alt="train/a/&lt;1&gt;.png"') == 12
     assert "The first 12 of 13 pairs" in html
+
+
+def test_the_accuracy_of_one_fact_alone_is_shown_beside_chance():
+    report = tiny_report()
+    assert "One fact alone" not in render(report, pictures_of(report))
+    width = {
+        "fact": "width",
+        "accuracy": 0.9375,
+        "accuracy_low": 0.875,
+        "accuracy_high": 1,
+        "chance": 0.5,
+        "images": 24,
+    }
+    unknown = {"fact": "plate", **dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high"))}
+    report.data.one_fact_rules = [
+        OneFactRule(**width),
+        OneFactRule(**unknown, chance=0.5, images=3),
+    ]
+    text = re.sub(r"<[^>]*>", " ", render(report, pictures_of(report)))
+    assert "width 93.8 87.5 to 100.0 50.0 24" in re.sub(r"\s+", " ", text)
+    assert "plate \N{EN DASH} \N{EN DASH} 50.0 3" in re.sub(r"\s+", " ", text)
 
 
 def test_a_shortened_gallery_states_that():
