@@ -4,7 +4,7 @@ CORES ?= $(shell nproc)
 BIN := .venv/bin
 
 .PHONY: demo test test-slow lint docs
-.PHONY: bench bench-data bench-training bench-learning-rates bench-conversion bench-report bench-busy
+.PHONY: bench bench-intervals bench-data bench-training bench-learning-rates bench-conversion bench-report bench-busy
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1
@@ -25,6 +25,9 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/demo.py
+
+bench-intervals: .venv/installed
+	$(BIN)/python benchmarks/intervals.py
 
 bench-data: .venv/installed
 	$(BIN)/python benchmarks/data.py

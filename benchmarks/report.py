@@ -27,7 +27,7 @@ from quac.conversion.image_folder import grid_path, output_path
 from quac.data.index import index_split
 from quac.data.store import Store, build_store
 from quac.evaluation.cells import cells_of
-from quac.evaluation.metrics import names_of
+from quac.evaluation.metrics import METRICS
 from quac.evaluation.style_grids import STYLES, few_queries
 from quac.evaluation.tries import Tries
 from quac.system.files import json_sha256, write_json, write_text
@@ -36,7 +36,8 @@ from quac.system.tables import read_table, write_table
 SIZE, PICTURES = 128, 40
 STEPS = range(1000, 21000, 1000)
 SPLITS = ("train", "validation", "test")
-NUMBERS = (*names_of("try"), "p_source", "query_p_source", "query_p_target")
+MEASURED = (metric.column or metric.name for metric in METRICS.values() if metric.kind == "try")
+NUMBERS = (*MEASURED, "p_source", "query_p_source", "query_p_target")
 RECORD = {
     **{"stage": "convert", "keys": [json_sha256({})], "commit": "0" * 40, "versions": {}, "machine": "none"},
     **{"started": "2026-01-01T00:00:00+00:00", "seconds": 1.0, "peak_memory_mb": 1.0, "device": "cpu"},

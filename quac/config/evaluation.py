@@ -93,7 +93,8 @@ class Selection(Section):
     """Which checkpoint is chosen, on the validation split."""
 
     metric: Literal["conversion_rate", "translation_rate"] = key(
-        "conversion_rate", "Average over the class pairs by which checkpoints are ranked; ties are broken by the other."
+        "conversion_rate",
+        "Average over the class pairs by which `rule: best` ranks checkpoints; ties are broken by the other.",
     )
     kind: Literal["mean", "latent", "reference"] = key("mean", "Style kind that counts; `mean`: the mean of both.")
     tries: Positive | None = key(None, "Tries per query and target. Default: `validation_config.num_outs_per_domain`.")
@@ -102,6 +103,6 @@ class Selection(Section):
     )
     rule: Literal["best", "one_se"] = key(
         "best",
-        "`best`: the highest rate. `one_se`: of the checkpoints within one standard error of the best in both rates, "
-        "the one that changes the queries least.",
+        "`best`: the highest rate. `one_se`: of the checkpoints whose translation rate is within one standard error of "
+        "the best, the one of the highest identification, then the one that changes the queries least.",
     )

@@ -124,7 +124,7 @@ STAGES = {
         files=CLASSIFIER,
         also=(MASKS,),
     ),
-    "select": Stage(reads=(*_in("selection", "metric", "kind", "rule"), *SAVE_PLAN)),
+    "select": Stage(reads=(*_in("selection", "metric", "kind", "rule"), *SAVE_PLAN), version=2),
     "convert": Stage(
         reads=("validation_config.num_outs_per_domain", "conversion.shards", *CONVERTING, *JUDGES),
         files=(*CLASSIFIER, "judges.*.classifier_checkpoint"),
@@ -132,7 +132,7 @@ STAGES = {
         splits="evaluated",
     ),
     "style_grids": Stage(reads=CONVERTING, files=CLASSIFIER, also=(MASKS,), splits="evaluated"),
-    "matrices": Stage(reads=(), splits="evaluated"),
+    "matrices": Stage(reads=(), splits="evaluated", version=2),
     "report": Stage(reads=()),
 }
 SECTIONS = {"train": "data", "validation": "validation_data", "test": "test_data"}  # of each split

@@ -25,13 +25,13 @@ def cells_of(
 
     Returns:
         `(cells, averages)`. Cells: one row per class pair, with `source`, `target`, counts, every metric, and the
-        intervals of rates; a metric that the table does not have, since an older version made it, is NaN. Averages:
+        intervals of shares; a metric that the table does not have, since an older version made it, is NaN. Averages:
         {name: mean over the pairs of different classes}, None if no pair has a number.
 
     Raises QuacError if the table is not complete.
     """
     expected, classes = require_complete(tries, index, path), index.attrs["classes"]
-    cells, averages = score(tries.frame, classes)
+    cells, averages = score(tries.frame, index)
     cells = add_distances(cells, tries.frame, judged[judged["split"] == index.attrs["split"]], classes)
     cells = cells.assign(**{name: np.nan for name in METRICS if name not in cells})
     added = [name for name in METRICS if name not in averages]

@@ -23,8 +23,12 @@ class Metric:
     """A number of a class pair, averaged over the pairs of different classes.
 
     Attributes:
-        kind: where it comes from. `rate`: a share of tries or queries, with an interval; `try`: measured of each try,
-            then averaged over the tries and the queries; `pair`: of all generated images of a pair together.
+        kind: where it comes from. `rate`: a share of tries or queries that the classifier calls the target; `query`:
+            of each query itself, before the conversion; `try`: measured of each try, then averaged over the tries and
+            the queries; `pair`: of all generated images of a pair together.
+        column: of a `try` metric: its column in a table of tries. Empty: its name.
+        has_interval: whether cells and averages have `<name>_low` and `<name>_high`, see `quac.evaluation.intervals`;
+            for shares only.
         measure: of a `try` metric: tries of a batch of queries -> (B,) of each try, for a conversion that is measured
             in full. None: the conversion engine always measures it.
     """
@@ -32,11 +36,13 @@ class Metric:
     name: str  # of the column, and of the matrix file
     label: str
     definition: str  # a sentence, for the report and the docs
-    kind: Literal["rate", "try", "pair"]
+    kind: Literal["rate", "query", "try", "pair"]
     bounds: tuple[float | None, float | None]  # smallest and largest value, None if there is none
     higher_is_better: bool | None  # None if neither is
     format: Literal["percent", "decimals", "significant"] = "decimals"
     unit: str = ""  # after the number
+    column: str = ""
+    has_interval: bool = False
     measure: "Callable[[TryBatch], list[torch.Tensor]] | None" = None
 
 
@@ -62,7 +68,8 @@ def diversity(images: "list[torch.Tensor]") -> "list[torch.Tensor]":
     return [(tries - image).abs().mean((2, 3, 4)).sum(0) / (len(images) - 1) for image in images]
 
 
-_rate = partial(Metric, kind="rate", bounds=(0, 1), higher_is_better=True, format="percent", unit=" %")
+_share = partial(Metric, bounds=(0, 1), higher_is_better=True, format="percent", unit=" %", has_interval=True)
+_rate = partial(_share, kind="rate")
 _distance = partial(Metric, kind="try", bounds=(0, None), higher_is_better=False)
 _logit_distance = partial(Metric, kind="pair", higher_is_better=False, format="significant")
 _ALL = (
@@ -83,6 +90,22 @@ _ALL = (
         kind="try",
         bounds=(0, 1),
         higher_is_better=True,
+    ),
+    _share(
+        "called_before",
+        "Called the target before",
+        "Share of the queries that the classifier calls the target class before the conversion. They would count as "
+        "converted without any change.",
+        kind="query",
+        higher_is_better=None,
+    ),
+    _share(
+        "identification",
+        "Identification",
+        "Share of all tries whose nearest query (by L1, at 32 pixels at most), among their own and up to 99 others of "
+        "the source class, is their own. Chance: 1 divided by the number of these queries.",
+        kind="try",
+        column="identified",
     ),
     _distance(
         "l1", "L1 distance", "Mean absolute difference between generated image and query, in the range of the networks."

@@ -1,11 +1,7 @@
-"""Scores of a conversion: rates (see METRICS) of each pair of classes and their averages, with intervals.
+"""Scores of a conversion: the metrics of tries and queries (see METRICS) of each pair of classes and their averages.
 
 Averages are unweighted means over the ordered pairs of different classes. If the table has a diagonal, it is of queries
 that are given their own style: the share that keeps its class.
-
-Intervals are of 95 % and over queries, since the tries of one query are not independent: a percentile bootstrap over
-queries. If all queries are alike (a rate of 0 or 1, or one query) the bootstrap has nothing to vary, and Wilson's
-interval over queries takes its place.
 """
 
 from collections.abc import Sequence
@@ -13,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
-from quac.evaluation.metrics import RATES, names_of
+from quac.evaluation.intervals import average_interval, rate_interval
+from quac.evaluation.metrics import METRICS, RATES
 from quac.evaluation.tries import Tries
 from quac.system.errors import QuacError
 
-RESAMPLES = 2000
-CONFIDENCE = 0.95
+MAX_CANDIDATES = 100  # queries of a class among which a try identifies its own
 
 
 def judges_of(table: pd.DataFrame) -> list[str]:
@@ -32,58 +27,74 @@ def judges_of(table: pd.DataFrame) -> list[str]:
 def per_query(table: pd.DataFrame) -> pd.DataFrame:
     """One row per source, target and query: its tries, rates, and means of the metrics that the table has.
 
-    `right`: whether the classifier calls the query itself its class. `translation_rate_by_<judge>` and
-    `conversion_rate_by_<judge>` are by further classifiers.
+    `right`: whether the classifier calls the query itself its class; `called_before`: whether (1 or 0) the target.
+    `translation_rate_by_<judge>` and `conversion_rate_by_<judge>` are by further classifiers.
     """
-    columns = {"right": ("right", "first"), "tries": ("hit", "size")}
+    columns = {"right": ("right", "first"), "called_before": ("called_before", "first"), "tries": ("hit", "size")}
     hits = {"": "predicted", **{f"_by_{name}": f"predicted_by_{name}" for name in judges_of(table)}}
     table = table.assign(right=table["query_predicted"] == table["source"])
+    table["called_before"] = (table["query_predicted"] == table["target"]).astype(float)
     for judge, predicted in hits.items():
         table[f"hit{judge}"] = (table[predicted] == table["target"]).astype(float)
         columns |= {f"{rate}{judge}": (f"hit{judge}", how) for rate, how in zip(RATES, ("mean", "max"), strict=True)}
-    columns |= {name: (name, "mean") for name in names_of("try") if name in table}
+    measured = {metric.name: metric.column or metric.name for metric in METRICS.values() if metric.kind == "try"}
+    columns |= {name: (column, "mean") for name, column in measured.items() if column in table}
     return table.groupby(["source", "target", "query"], sort=True).agg(**columns).reset_index()
 
 
-def score(table: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Scores of a table of one style kind, see `quac.conversion.engine.convert`; `seed`: of the bootstrap.
+def score(table: pd.DataFrame, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Scores of a table of one style kind, see `quac.conversion.engine.convert`.
+
+    Args:
+        index: of the split: its classes, the number of their images, and their groups, see `group_of_queries`.
 
     Returns:
         `(cells, averages)`. Cells: a DataFrame with a row per ordered pair of classes: `source`, `target`, `scored`
-        (queries), `tries` (in all), each of RATES with `_low` and `_high`, the rates by further classifiers, `right`
-        (queries whose class the classifier gets right to begin with) with the rates of these, `_right`, and the metrics
-        of tries. Averages: a dict of the means over the pairs of different classes, with `queries` and `tries` in all,
-        and the rates' `_standard_error`s.
+        (queries), `groups` of the source class (NaN without groups), `tries` (in all), the metrics of tries and
+        queries, the rates by further classifiers, `right` (queries whose class the classifier gets right to begin with)
+        with the rates of these, `_right`, and `identification_chance`. Metrics that have an interval, and the rates by
+        further classifiers, come with `_low` and `_high`. Averages: a dict of the means over the pairs of different
+        classes, with `queries` and `tries` in all, and the smallest number of `groups` of a class (None without).
     """
-    queries = per_query(table)
-    rng = np.random.default_rng(seed)
+    queries, classes = per_query(table), index.attrs["classes"]
+    bounded = [metric.name for metric in METRICS.values() if metric.has_interval and metric.name in queries]
+    bounded += [f"{rate}_by_{judge}" for judge in judges_of(table) for rate in RATES]
+    group_of, images = group_of_queries(index), index["class"].value_counts()
     rows: list[dict[str, Any]] = []
-    resampled: dict[str, list[np.ndarray]] = {metric: [] for metric in RATES}
+    means: dict[str, dict[str, np.ndarray]] = {metric: {} for metric in bounded}
+    groups: dict[str, np.ndarray] = {}
     for source in classes:
-        source_queries = queries[queries["source"] == source]
-        targets = [target for target in classes if target in set(source_queries["target"])]
-        n = source_queries["query"].nunique()
-        values = {m: source_queries.pivot(index="query", columns="target", values=m)[targets].to_numpy() for m in RATES}
-        bootstrap = _resampled_means(rng, values)
-        for column, target in enumerate(targets):
-            pair = source_queries[source_queries["target"] == target]
-            cell: dict[str, Any] = {"source": source, "target": target, "scored": n, "tries": int(pair["tries"].sum())}
-            for metric in RATES:
-                cell |= _with_interval(metric, values[metric][:, column].mean(), bootstrap[metric][:, column], n)
-            rows.append(cell | _means(pair))
-        different = [column for column, target in enumerate(targets) if target != source]
-        for metric in RATES:
-            resampled[metric].append(bootstrap[metric][:, different])
+        pairs = {target: pair for target, pair in queries[queries["source"] == source].groupby("target", sort=False)}
+        targets = [target for target in classes if target in pairs]
+        if group_of is not None:
+            groups[source] = group_of[pairs[targets[0]]["query"]].to_numpy()
+        counts = {"groups": len(set(groups[source])) if groups else np.nan}
+        counts["identification_chance"] = 1 / min(MAX_CANDIDATES, images[source])
+        for target in targets:
+            pair = pairs[target]
+            cell = {"source": source, "target": target, "scored": len(pair), "tries": int(pair["tries"].sum())}
+            for metric in bounded:
+                cell |= _ends(metric, rate_interval(pair[metric].to_numpy(), groups.get(source)))
+            rows.append(cell | counts | _means(pair))
+        for metric in bounded:
+            rates = [pairs[target][metric].to_numpy() for target in targets if target != source]
+            means[metric][source] = np.mean(rates, axis=0)
     cells = pd.DataFrame(rows)
-    pairs = cells[cells["source"] != cells["target"]]
-    total = queries[["source", "query"]].drop_duplicates().shape[0]
-    averages: dict[str, Any] = {"queries": total, "tries": int(pairs["tries"].sum())}
-    for metric in RATES:
-        spread = np.concatenate(resampled[metric], axis=1).mean(1)
-        averages |= _with_interval(metric, pairs[metric].mean(), spread, total)
-        averages[f"{metric}_standard_error"] = _standard_error(averages, metric, spread)
-    others = pairs.drop(columns=["source", "target", "scored", "tries", "right", *averages.keys() & set(pairs.columns)])
-    return cells, averages | average(others)
+    different = cells[cells["source"] != cells["target"]]
+    averages: dict[str, Any] = average(different.drop(columns=["source", "target", "scored", "right"]))
+    averages["queries"] = queries[["source", "query"]].drop_duplicates().shape[0]
+    averages["tries"] = int(different["tries"].sum())
+    averages["groups"] = int(different["groups"].min()) if groups else None
+    for metric in bounded:
+        averages |= _ends(metric, average_interval(means[metric], groups or None))
+    return cells, averages
+
+
+def group_of_queries(index: pd.DataFrame) -> pd.Series | None:
+    """{path: group} of the images of an index; an image without one is its own. None if no image has a group."""
+    if "group" not in index or not (index["group"] != "").any():
+        return None
+    return index["group"].where(index["group"] != "", "\0" + index["path"]).set_axis(index["path"])
 
 
 def rates_of(table: pd.DataFrame, metrics: Sequence[str] = RATES) -> dict[str, float]:
@@ -108,44 +119,15 @@ def average(numbers: pd.DataFrame) -> dict[str, float | None]:
     return {str(name): None if np.isnan(value) else float(value) for name, value in means.items()}
 
 
-def _means(pair):
-    """The numbers that have no interval."""
-    numbers = pair.drop(columns=["source", "target", "query", "tries", "right", *RATES]).mean().to_dict()
+def _means(pair: pd.DataFrame) -> dict[str, Any]:
+    """The metrics of a pair, and the rates of its queries that are right to begin with."""
+    numbers = pair.drop(columns=["source", "target", "query", "tries", "right"]).mean()
     right = pair[pair["right"]]
-    return {**numbers, "right": len(right), **{f"{metric}_right": right[metric].mean() for metric in RATES}}
+    return {"right": len(right), **{f"{metric}_right": right[metric].mean() for metric in RATES}, **dict(numbers)}
 
 
-def _resampled_means(rng, values):
-    """{metric: (queries, targets)} -> {metric: (resamples, targets)}; a resample draws the same queries for all."""
-    n = len(values[RATES[0]])
-    means: dict[str, list[np.ndarray]] = {metric: [] for metric in RATES}
-    block = max(1, 10_000_000 // n)  # resamples at a time: 80 MB
-    for start in range(0, RESAMPLES, block):
-        drawn = rng.multinomial(n, np.full(n, 1 / n), size=min(block, RESAMPLES - start)) / n
-        for metric in RATES:
-            means[metric].append(drawn @ values[metric])
-    return {metric: np.concatenate(parts) for metric, parts in means.items()}
-
-
-def _with_interval(metric, rate, resampled, n):
-    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    if high - low < 1e-9:  # all queries alike: the bootstrap has nothing to vary
-        low, high = wilson_interval(rate, n)
-    return {metric: float(rate), f"{metric}_low": float(low), f"{metric}_high": float(high)}
-
-
-def _standard_error(averages, metric, resampled):
-    """That of the resamples; if they do not vary, the one that Wilson's interval implies."""
-    half = (averages[f"{metric}_high"] - averages[f"{metric}_low"]) / 2
-    return float(resampled.std()) if np.ptp(resampled) > 1e-9 else half / norm.ppf((1 + CONFIDENCE) / 2)
-
-
-def wilson_interval(rate: float, n: int) -> tuple[float, float]:
-    """Wilson's score interval (1927) of a rate of n independent queries."""
-    z = norm.ppf((1 + CONFIDENCE) / 2)
-    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+def _ends(metric: str, interval: tuple[float, float]) -> dict[str, float]:
+    return {f"{metric}_low": interval[0], f"{metric}_high": interval[1]}
 
 
 def require_complete(tries: Tries, index: pd.DataFrame, path: object) -> dict[str, int]:

@@ -1,16 +1,17 @@
 """Which checkpoint converts best."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from quac.config import Config
 from quac.config.evaluation import Selection
 from quac.evaluation.metrics import RATES
-from quac.evaluation.scores import require_complete, score
+from quac.evaluation.scores import group_of_queries, require_complete, score
 from quac.evaluation.tries import Tries
 from quac.system.console import log
 from quac.system.tables import read_table
@@ -27,8 +28,10 @@ def select_checkpoint(config: Config, pattern: str, index_path: Path) -> tuple[d
         the choice, see `select`, with the `split`; and the scores, see `score_checkpoints`.
     """
     index, paths = read_table(index_path), [pattern.format(step=step) for step in config.steps]
-    scores = score_checkpoints({path: Tries.read(path) for path in paths}, index)
-    selected = select(scores, config.selection)
+    tables = {path: Tries.read(path) for path in paths}
+    scores = score_checkpoints(tables, index)
+    near = near_best(translation_rates(tables.values(), config.selection.kind), group_of_queries(index))
+    selected = select(scores, config.selection, near)
     log.info("step %d: %s", selected["step"], selected["why"])
     return {**selected, "split": index.attrs["split"]}, scores
 
@@ -44,30 +47,58 @@ def score_checkpoints(tables: Mapping[str, Tries], index: pd.DataFrame) -> pd.Da
         for style_kind in tries.frame["kind"].unique():
             tries_of_kind = replace(tries, frame=tries.frame[tries.frame["kind"] == style_kind])
             require_complete(tries_of_kind, index, path)
-            averages = score(tries_of_kind.frame, index.attrs["classes"])[1]
+            averages = score(tries_of_kind.frame, index)[1]
             rows.append({"step": tries.step, "checkpoint": tries.checkpoint, "kind": style_kind, **averages})
     return pd.DataFrame(rows).sort_values(["step", "kind"], ignore_index=True)
 
 
-def select(scores: pd.DataFrame, selection: Selection) -> dict[str, Any]:
-    """Choose a step by the scores of `score_checkpoints`.
+def translation_rates(tables: Iterable[Tries], kind: str) -> pd.DataFrame:
+    """Translation rate of each query, over all its targets and tries: rows (source, query), a column per step.
+
+    `kind`: `Selection.kind`; `mean`: over the tries of both style kinds, of which there are as many.
+    """
+    rates = {}
+    for tries in sorted(tables, key=lambda tries: tries.step):
+        frame = tries.frame[tries.frame["source"] != tries.frame["target"]]
+        frame = frame if kind == "mean" else frame[frame["kind"] == kind]
+        rates[tries.step] = (frame["predicted"] == frame["target"]).groupby([frame["source"], frame["query"]]).mean()
+    return pd.DataFrame(rates)
+
+
+def near_best(rates: pd.DataFrame, groups: pd.Series | None = None) -> list[int]:
+    """The steps whose average translation rate is within one standard error of the best, which is among them.
+
+    Checkpoints convert the same queries with the same styles, so each is compared with the best by the differences d of
+    the queries' rates, weighted so that their sum is the difference of the unweighted means over source classes. Its
+    standard error is sqrt(sum d^2): what it is if there is no difference in truth (McNemar 1947, for rates).
+
+    Args:
+        rates: see `translation_rates`.
+        groups: {query: group}: the sum is over groups, whose queries are not independent. None: each query by itself.
+    """
+    source, query = (rates.index.get_level_values(level) for level in ("source", "query"))
+    weights = 1 / (source.nunique() * rates.groupby(source).transform("size"))
+    best = rates.mul(weights, axis=0).sum().round(12).idxmax()
+    differences = rates.rsub(rates[best], axis=0).mul(weights, axis=0)
+    errors = np.sqrt((differences.groupby(query if groups is None else groups[query].to_numpy()).sum() ** 2).sum())
+    return rates.columns[differences.sum() <= errors + 1e-12].tolist()
+
+
+def select(scores: pd.DataFrame, selection: Selection, near: list[int]) -> dict[str, Any]:
+    """Choose a step by the scores of `score_checkpoints`; `near`: steps, see `near_best`.
 
     Returns a dict of `step`, `checkpoint`, `rule` (a sentence), and `why`: a sentence with the numbers that decided.
     """
     counted = scores if selection.kind == "mean" else scores[scores["kind"] == selection.kind]
-    groups = counted.groupby(["step", "checkpoint"])
-    means = groups[[*RATES, "l1"]].mean()
-    # The standard error of a mean of kinds as if they were independent; on the same queries they are not quite.
-    errors = groups[[f"{rate}_standard_error" for rate in RATES]].agg(_error_of_mean)
-    means = means.join(errors).round(12).reset_index()  # equal counts give equal rates in any order of summation
-    choose = _within_one_standard_error if selection.rule == "one_se" else _best
-    best, rule, why = choose(means, selection.metric)
+    numbers = [name for name in (*RATES, "identification", "l1") if name in counted]
+    # Equal counts give equal rates in any order of summation.
+    means = counted.groupby(["step", "checkpoint"])[numbers].mean().round(12).reset_index()
+    if selection.rule == "one_se":
+        best, rule, why = _within_one_standard_error(means, near)
+    else:
+        best, rule, why = _best(means, selection.metric)
     kind = "mean of both kinds" if selection.kind == "mean" else f"{selection.kind} styles"
     return {"step": int(best.step), "checkpoint": best.checkpoint, "rule": rule.format(kind=kind), "why": why}
-
-
-def _error_of_mean(errors: pd.Series) -> float:
-    return (errors**2).sum() ** 0.5 / len(errors)
 
 
 def _best(means, metric):
@@ -90,18 +121,24 @@ def _best(means, metric):
     return best, rule, why
 
 
-def _within_one_standard_error(means, metric):
+def _within_one_standard_error(means, near):
+    identified = ["identification"] if "identification" in means and means["identification"].notna().all() else []
     rule = (
-        "of the checkpoints within one standard error of the best in both average rates on validation, {kind}, the one "
-        "nearest to the queries (l1), then the earlier step"
+        "of the checkpoints whose average translation rate on validation, {kind}, is within one standard error of the "
+        "best (that of the difference, paired by query), the one of the "
+        + ("highest identification, then of the " if identified else "")
+        + "smallest distance to the query (l1), then the earlier step"
     )
-    near = pd.Series(True, index=means.index)
-    for rate in RATES:
-        top = means.loc[means[rate].idxmax()]
-        near &= means[rate] >= top[rate] - top[f"{rate}_standard_error"]
-    if not near.any():  # the best in one rate is far from the best in the other
-        best, _, why = _best(means, metric)
-        return best, rule, f"none is within one standard error in both rates; {why}"
-    best = means[near].sort_values(["l1", "step"]).iloc[0]
-    why = f"of the {near.sum()} of {len(means)} checkpoints within one standard error of the best, it is the nearest "
-    return best, rule, why + f"to the queries (l1 {best.l1:.4f})"
+    order = means[means["step"].isin(near)]
+    ascending = [False] * len(identified) + [True, True]
+    order = order.sort_values([*identified, "l1", "step"], ascending=ascending)
+    best = order.iloc[0]
+    why = f"of the {len(order)} of {len(means)} checkpoints within one standard error of the best translation rate, "
+    why += f"{means['translation_rate'].max():.4f}, it"
+    tied = len(order)
+    if identified:
+        why += f" has the highest identification, {best.identification:.4f}"
+        tied = int((order["identification"] == best.identification).sum())
+        why += f", shared by {tied}; of those it" if tied > 1 else ""
+    why += f" is the nearest to the queries (l1 {best.l1:.4f})" if tied > 1 or not identified else ""
+    return best, rule, why

@@ -9,6 +9,7 @@ from quac.report.formats import percent
 from quac.report.schema import Report, ReportWarning
 
 MIN_QUERIES = 10  # of a class pair
+MIN_GROUPS = 5  # of a class, if its queries have groups
 MAX_CALIBRATION_ERROR = 0.1
 MAX_DISAGREEMENT = 0.1  # of the rates by two judges
 
@@ -18,7 +19,7 @@ def find_warnings(report: Report) -> Iterator[ReportWarning]:
     texts = {
         "selection": _of_split(report),
         "classifier": (*_of_judge(report), *_of_disagreement(report)),
-        "matrices": _of_queries(report),
+        "matrices": (*_of_queries(report), *_of_groups(report)),
         "data": (f"{finding.message}. Remedy: {finding.remedy}." for finding in report.data.findings),
         "provenance": _of_commits(report),
     }
@@ -74,6 +75,17 @@ def _of_queries(report: Report) -> Iterator[str]:
         yield (
             f"{queries - masked} of {queries} {report.shown_split} queries have no mask: they were converted as a "
             "whole."
+        )
+
+
+def _of_groups(report: Report) -> Iterator[str]:
+    cells = (cell for matrix in report.matrices if matrix.split == report.shown_split for cell in matrix.cells)
+    counts = ((cell.source, cell.number("groups")) for cell in cells)
+    if few := {name: count for name, count in counts if count is not None and count < MIN_GROUPS}:
+        counted = ", ".join(f"{name} {count:.0f}" for name, count in few.items())
+        yield (
+            f"Fewer than {MIN_GROUPS} groups of {report.shown_split} queries of: {counted}. Intervals are over groups: "
+            "those of so few groups, and those of averages over them, cannot be trusted."
         )
 
 

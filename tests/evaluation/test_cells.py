@@ -37,7 +37,7 @@ def judged(**columns):
 def test_a_table_without_newer_columns_gives_empty_matrices(index, tmp_path):
     tries = tries_of(table(), found={"a": 1, "b": 1})
     cells, averages = cells_of(tries, index, judged(), "t.parquet")
-    missing = {"ssim", "cycle", "diversity", *names_of("pair")}
+    missing = {"identification", "ssim", "cycle", "diversity", *names_of("pair")}
     for name in METRICS:
         values = matrix(cells, CLASSES, name)
         assert values.isna().all(axis=None) == (name in missing), name
@@ -65,11 +65,12 @@ def test_a_whole_table_gives_every_metric(index):
     logits = {f"logit_{name}": rng.normal(size=6) for name in CLASSES}
     real = {f"logit_{name}": rng.normal(size=9) for name in CLASSES}
     real = pd.DataFrame({"split": "test", "class": ["a", "b", "b"] * 3, **real})
-    tries = tries_of(table(ssim=0.5, cycle=0.5, diversity=0.5, **logits), found={"a": 1, "b": 1})
+    measured = {"identified": 1.0, "ssim": 0.5, "cycle": 0.5, "diversity": 0.5, **logits}
+    tries = tries_of(table(**measured), found={"a": 1, "b": 1})
     cells, averages = cells_of(tries, index, real, "t.parquet")
     by_target = cells.set_index("target")
     assert by_target["real"].to_dict() == {"a": 3, "b": 6}
-    assert by_target[["ssim", "cycle", "diversity", "frechet"]].notna().all(axis=None)
+    assert by_target[["identification", "ssim", "cycle", "diversity", "frechet"]].notna().all(axis=None)
     assert by_target["kernel"].isna().all()  # tries of one query only
     assert averages["frechet"] == pytest.approx(by_target["frechet"].mean())
     assert averages["kernel"] is None

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.builders import tries_of
-from scipy.stats import binomtest
 
-from quac.evaluation.scores import matrix, require_complete, score, wilson_interval
+from quac.evaluation.intervals import average_interval, rate_interval
+from quac.evaluation.scores import group_of_queries, matrix, require_complete, score
 from quac.system.errors import QuacError
 
 #   source -> target: rows are queries, columns tries; the class that the judge gives to each try
@@ -57,7 +57,7 @@ def index(counts=(("a", 4), ("b", 2), ("c", 1))):
 
 @pytest.mark.parametrize("shuffle", [0, 1])
 def test_rates_by_hand(shuffle):
-    cells, averages = score(table(shuffle=shuffle), CLASSES)
+    cells, averages = score(table(shuffle=shuffle), index())
     found = cells.set_index(["source", "target"])
     assert found["translation_rate"].to_dict() == pytest.approx(TRANSLATION)
     assert found["conversion_rate"].to_dict() == pytest.approx(CONVERSION)
@@ -72,12 +72,12 @@ def test_rates_by_hand(shuffle):
 
 def test_the_conversion_rate_counts_queries_with_at_least_one_try():
     """One image of four always converts: 0.25. (Mixing tries of different images gives 0.75 or 1.)"""
-    cells, _ = score(table(), CLASSES)
+    cells, _ = score(table(), index())
     assert matrix(cells, CLASSES, "conversion_rate").loc["a", "b"] == 0.25
 
 
 def test_the_matrix_has_sources_in_rows_in_the_order_of_the_classes():
-    cells, _ = score(table(), CLASSES)
+    cells, _ = score(table(), index())
     rates = matrix(cells, ["c", "a", "b"], "translation_rate")
     assert rates.index.tolist() == rates.columns.tolist() == ["c", "a", "b"]
     assert rates.loc["b", "a"] == pytest.approx(5 / 6)
@@ -85,27 +85,17 @@ def test_the_matrix_has_sources_in_rows_in_the_order_of_the_classes():
     assert np.isnan(np.diag(rates)).all()
 
 
-def test_rates_of_0_and_1_have_wilsons_interval_over_queries():
-    cells, _ = score(table(), CLASSES)
-    none = cells.set_index(["source", "target"]).loc[("b", "c")]
-    wilson = binomtest(0, 2).proportion_ci(method="wilson")
-    assert (none["translation_rate_low"], none["translation_rate_high"]) == pytest.approx((wilson.low, wilson.high))
-    assert none["translation_rate_high"] == pytest.approx(0.6576, abs=1e-4)
-
-
-@pytest.mark.parametrize(("k", "n"), [(0, 7), (7, 7), (3, 10), (1, 1)])
-def test_wilsons_interval_is_scipys(k, n):
-    theirs = binomtest(k, n).proportion_ci(method="wilson")
-    assert wilson_interval(k / n, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
-
-
-def test_queries_that_are_all_alike_still_have_an_interval():
-    case = {("a", "b"): ["bba"], ("b", "a"): ["aab", "aab", "aab"]}
-    cells, _ = score(table(case), ["a", "b"])
-    for cell in cells.to_dict("records"):
-        assert cell["translation_rate"] == pytest.approx(2 / 3)
-        low, high = wilson_interval(2 / 3, cell["scored"])
-        assert (cell["translation_rate_low"], cell["translation_rate_high"]) == pytest.approx((low, high))
+def test_intervals_are_of_the_rates_of_the_queries():
+    cells, averages = score(table(), index())
+    cell = cells.set_index(["source", "target"]).loc[("a", "b")]
+    assert (cell["translation_rate_low"], cell["translation_rate_high"]) == rate_interval(np.array([1, 0, 0, 0]))
+    cell = cells.set_index(["source", "target"]).loc[("a", "c")]
+    assert (cell["translation_rate_low"], cell["translation_rate_high"]) == rate_interval(np.array([1, 1, 1, 0]) / 3)
+    assert (cell["conversion_rate_low"], cell["conversion_rate_high"]) == rate_interval(np.array([1, 1, 1, 0]))
+    # Of each query the mean over its targets.
+    means = {"a": np.array([4, 1, 1, 0]) / 6, "b": np.array([3, 2]) / 6, "c": np.array([4]) / 6}
+    limits = averages["translation_rate_low"], averages["translation_rate_high"]
+    assert limits == pytest.approx(average_interval(means))
 
 
 def test_intervals_belong_to_queries_not_to_tries():
@@ -115,7 +105,7 @@ def test_intervals_belong_to_queries_not_to_tries():
     widths = []
     for tries in (1, 10):
         case = {("a", "b"): ["b" * tries if hit else "a" * tries for hit in called], ("b", "a"): ["a" * tries]}
-        cell = score(table(case), ["a", "b"])[0].iloc[0]
+        cell = score(table(case), index((("a", 60), ("b", 1))))[0].iloc[0]
         widths.append(cell["translation_rate_high"] - cell["translation_rate_low"])
         assert cell["translation_rate_low"] < cell["translation_rate"] < cell["translation_rate_high"]
     assert widths[0] == widths[1]
@@ -123,8 +113,31 @@ def test_intervals_belong_to_queries_not_to_tries():
     assert widths[0] == pytest.approx(2 * 1.96 * standard_error, rel=0.1)
 
 
+def test_queries_of_a_group_count_as_one():
+    """40 queries of two patients: nothing is known beyond these two."""
+    case = {("a", "b"): ["bbb"] * 20 + ["aaa"] * 20, ("b", "a"): ["aaa"] * 3}
+    split = index((("a", 40), ("b", 3)))
+    split["group"] = ["one"] * 20 + ["two"] * 20 + ["three", "", ""]
+    cells, averages = score(table(case).assign(identified=1.0), split)
+    cell = cells.iloc[0]
+    assert cell["translation_rate"] == 0.5
+    assert (cell["translation_rate_low"], cell["translation_rate_high"]) == rate_interval(np.array([1, 0]))
+    assert (cell["identification_low"], cell["identification_high"]) == rate_interval(np.ones(2))
+    assert cells["groups"].tolist() == [2, 3]  # a query without a group is one of its own
+    assert averages["groups"] == 2
+    groups = {"a": split["group"].to_numpy()[:40], "b": np.arange(3)}
+    limits = average_interval({"a": np.repeat([1, 0], 20), "b": np.ones(3)}, groups)
+    assert (averages["translation_rate_low"], averages["translation_rate_high"]) == pytest.approx(limits)
+    split["group"] = ""
+    cells, averages = score(table(case), split)
+    assert cells["groups"].isna().all()
+    assert averages["groups"] is None
+    assert group_of_queries(split) is None
+    assert cells["translation_rate_high"].iloc[0] < 0.65
+
+
 def test_intervals_are_the_same_each_time():
-    pd.testing.assert_frame_equal(score(table(), CLASSES)[0], score(table(shuffle=3), CLASSES)[0])
+    pd.testing.assert_frame_equal(score(table(), index())[0], score(table(shuffle=3), index())[0])
 
 
 def test_a_full_table_is_complete():
@@ -152,7 +165,7 @@ def test_queries_that_are_right_before_the_conversion_have_separate_rates():
     tries = table(case)
     wrong = (tries["source"] == "a") & tries["query"].isin(["a/0.png", "a/3.png"])
     tries.loc[wrong, "query_predicted"] = "b"
-    cells, averages = score(tries, ["a", "b"])
+    cells, averages = score(tries, index((("a", 4), ("b", 1))))
     cell = cells.iloc[0]
     assert (cell["translation_rate"], cell["conversion_rate"]) == (3 / 8, 0.5)
     assert (cell["right"], cell["translation_rate_right"], cell["conversion_rate_right"]) == (2, 0.25, 0.5)
@@ -161,24 +174,26 @@ def test_queries_that_are_right_before_the_conversion_have_separate_rates():
 
 def test_a_class_that_is_never_right_has_no_rate_of_right_queries():
     tries = table({("a", "b"): ["bb"], ("b", "a"): ["aa"]}).assign(query_predicted="b")
-    cells, averages = score(tries, ["a", "b"])
+    cells, averages = score(tries, index((("a", 1), ("b", 1))))
     assert np.isnan(cells["translation_rate_right"].iloc[0])
     assert averages["translation_rate_right"] == 1
-    assert score(tries.assign(query_predicted="c"), ["a", "b"])[1]["translation_rate_right"] is None
+    assert score(tries.assign(query_predicted="c"), index((("a", 1), ("b", 1))))[1]["translation_rate_right"] is None
 
 
 def test_each_further_judge_has_rates_of_its_own():
     tries = table({("a", "b"): ["bb", "aa"], ("b", "a"): ["aa", "aa"]})
-    cells, averages = score(tries.assign(predicted_by_strict="a"), ["a", "b"])
+    cells, averages = score(tries.assign(predicted_by_strict="a"), index((("a", 2), ("b", 2))))
     assert cells["translation_rate"].tolist() == [0.5, 1]
     assert cells["translation_rate_by_strict"].tolist() == [0, 1]
     assert cells["conversion_rate_by_strict"].tolist() == [0, 1]
     assert averages["conversion_rate_by_strict"] == 0.5
+    limits = cells["translation_rate_by_strict_low"][1], cells["translation_rate_by_strict_high"][1]
+    assert limits == rate_interval(np.ones(2))
 
 
 def test_the_diagonal_has_cells_and_no_part_in_the_averages():
     case = {("a", "b"): ["bbb"], ("b", "a"): ["aaa"], ("a", "a"): ["b"], ("b", "b"): ["b"]}
-    cells, averages = score(table(case), ["a", "b"])
+    cells, averages = score(table(case), index((("a", 1), ("b", 1))))
     rates = matrix(cells, ["a", "b"], "translation_rate")
     assert rates.to_numpy().tolist() == [[0, 1], [1, 1]]
     assert averages["translation_rate"] == 1
@@ -192,12 +207,33 @@ def test_the_diagonal_has_cells_and_no_part_in_the_averages():
         )
 
 
-def test_the_standard_error_is_that_of_the_mean_over_queries():
-    called = np.random.default_rng(0).random(400) < 0.3
-    case = {("a", "b"): ["b" if hit else "a" for hit in called], ("b", "a"): ["b"] * 400}
-    _, averages = score(table(case), ["a", "b"])
-    one = np.sqrt(called.mean() * (1 - called.mean()) / 400)
-    assert averages["conversion_rate_standard_error"] == pytest.approx(one / 2, rel=0.1)  # a mean of two pairs
+def test_identification_is_of_the_column_identified():
+    found = score(table(), index())[1]
+    assert "identification" not in found
+    tries = table().sort_values(["source", "target", "query", "try"])
+    tries["identified"] = (tries["target"] == "b").astype(float)
+    tries.loc[(tries["source"] == "a") & (tries["try"] > 0), "identified"] = 0
+    cells, averages = score(tries, index((("a", 4), ("b", 2), ("c", 300))))
+    cells = cells.set_index(["source", "target"])
+    assert cells["identification"]["a", "b"] == pytest.approx(1 / 3)
+    limits = cells["identification_low"]["a", "b"], cells["identification_high"]["a", "b"]
+    assert limits == rate_interval(np.full(4, 1 / 3))
+    assert cells["identification_chance"]["a"].tolist() == [1 / 4, 1 / 4]
+    assert cells["identification_chance"]["b"].tolist() == [1 / 2, 1 / 2]
+    assert cells["identification_chance"]["c"].tolist() == [1 / 100, 1 / 100]
+    assert averages["identification"] == pytest.approx((1 / 3 + 1) / 6)
+    assert averages["identification_chance"] == pytest.approx((1 / 4 + 1 / 2 + 1 / 100) / 3)
+    assert averages["identification_low"] < averages["identification"] < averages["identification_high"]
+
+
+def test_queries_that_are_called_the_target_before_are_counted():
+    tries = table({("a", "b"): ["bb", "ab", "aa", "aa"], ("b", "a"): ["aa"], ("a", "a"): ["a"] * 4, ("b", "b"): ["b"]})
+    tries.loc[tries["query"].isin(["a/0.png", "a/3.png", "a/2.png"]), "query_predicted"] = "b"
+    cells, averages = score(tries, index((("a", 4), ("b", 1))))
+    called = matrix(cells, ["a", "b"], "called_before")
+    assert called.to_numpy().tolist() == [[0.25, 0.75], [0, 1]]
+    assert averages["called_before"] == 0.375
+    assert (cells["called_before_low"][1], cells["called_before_high"][1]) == rate_interval(np.array([1, 0, 1, 1]))
 
 
 def test_a_capped_table_is_complete():

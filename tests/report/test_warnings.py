@@ -32,6 +32,7 @@ MASKS = Masks(edge=0, queries={"test": (12, 15)})
         ("classifier", "right on 70.0 %", below_minimum),
         ("classifier", "11.0 % off", lambda r: setattr(r.accuracy, "calibration_error", 0.11)),
         ("matrices", "queries of: across 9", lambda r: setattr(r.matrices[2].cells[0], "scored", 9)),
+        ("matrices", "groups of test queries of: across 4.", lambda r: setattr(r.matrices[2].cells[0], "groups", 4)),
         ("matrices", "3 of 15 test queries", lambda r: setattr(r, "masks", MASKS)),
         ("data", "alike. Remedy: look.", lambda r: r.data.findings.append(FINDING)),
         ("provenance", "c0ffee, unknown", lambda r: setattr(r.stages[0], "commit", None)),
@@ -40,6 +41,10 @@ MASKS = Masks(edge=0, queries={"test": (12, 15)})
 def test_each_warning_names_its_section(section, words, change):
     ((found, text),) = warnings_of(change)
     assert (found, words in text) == (section, True)
+
+
+def test_five_groups_are_enough():
+    assert warnings_of(lambda report: setattr(report.matrices[2].cells[0], "groups", 5)) == []
 
 
 def test_warns_of_judges_that_disagree():
