@@ -31,9 +31,9 @@ from quac.conversion.engine import convert
 from quac.conversion.image_files import convert_files
 from quac.conversion.inputs import list_images, read_query, result_paths
 from quac.conversion.network import ConversionNetwork
-from quac.data.batches import load
+from quac.data.batches import as_written, load
 from quac.models.starganv2.converter import StarGANv2Converter
-from quac.models.starganv2.styles import generator_of_try
+from quac.models.starganv2.styles import generator_of
 from quac.system.device import choose_device
 
 WIDTHS = ("conv_dim", "max_conv_dim", "hidden_dim", "style_dim", "latent_dim")
@@ -77,6 +77,7 @@ class SplitConversions:
                     continue
                 x = self._load(np.full(self.tries, row))
                 image = self.converter.generator(x, self._styles(kind, row, target, rng))
+                image = as_written(image, self.converter.info.scale, self.converter.info.shift, torch.uint8)
                 p = self.judge(image)
                 l1 = (image - x).abs().mean((1, 2, 3))
                 measured = torch.stack([p.argmax(1).float(), p[:, target], l1], 1).cpu().numpy()
@@ -90,7 +91,7 @@ class SplitConversions:
         y = torch.full((self.tries,), target, device=device)
         if kind == "reference":
             return converter.style_encoder(self._load(rng.choice(self.store.rows_of(target), self.tries)), y)
-        draws = [generator_of_try(0, self.store.digests[row], CLASSES[target], number) for number in range(self.tries)]
+        draws = [generator_of(0, self.store.digests[row], CLASSES[target], number) for number in range(self.tries)]
         latents = [draw.standard_normal(converter.info.model.latent_dim, dtype=np.float32) for draw in draws]
         return converter.mapping_network(torch.from_numpy(np.stack(latents)).to(device), y)
 

@@ -123,6 +123,7 @@ STAGES = {
         reads=(*_in("selection", "tries", "max_per_class"), "conversion.shards", *CONVERTING),
         files=CLASSIFIER,
         also=(MASKS,),
+        version=2,
     ),
     "select": Stage(reads=(*_in("selection", "metric", "kind", "rule"), *SAVE_PLAN), version=2),
     "convert": Stage(
@@ -130,8 +131,9 @@ STAGES = {
         files=(*CLASSIFIER, "judges.*.classifier_checkpoint"),
         also=(MASKS,),
         splits="evaluated",
+        version=2,
     ),
-    "style_grids": Stage(reads=CONVERTING, files=CLASSIFIER, also=(MASKS,), splits="evaluated"),
+    "style_grids": Stage(reads=CONVERTING, files=CLASSIFIER, also=(MASKS,), splits="evaluated", version=2),
     "matrices": Stage(reads=(), splits="evaluated", version=2),
     "report": Stage(reads=()),
 }

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from quac.classifier.judge import Judge
-from quac.data.batches import batches_of, load, pad_rows, to_pixels
+from quac.data.batches import as_written, batches_of, load, pad_rows, to_pixels
 from quac.data.masks import Masks
 from quac.data.store import Store
 from quac.models.base import Converter, Styles
@@ -34,13 +34,20 @@ class QueryBatch:
         digests: of each query, by which its styles are drawn.
         label: the class of them all; -1 if it is not known.
         mask: (B, 1, H, W), 1 inside: outside, a generated image is its query. None: it is generated as a whole.
+        depth: torch.uint8 or torch.uint16, of the files that generated images are written to.
     """
 
     def __init__(
-        self, converter: Converter, x: Tensor, digests: Sequence[str] = (), label: int = -1, mask: Tensor | None = None
+        self,
+        converter: Converter,
+        x: Tensor,
+        digests: Sequence[str] = (),
+        label: int = -1,
+        mask: Tensor | None = None,
+        depth: torch.dtype = torch.uint16,
     ):
         self.converter, self.x, self.digests, self.label, self.mask = converter, x, digests, label, mask
-        self.prepared = converter.prepare(x)
+        self.depth, self.prepared = depth, converter.prepare(x)
 
     @cached_property
     def own_style(self) -> Tensor:
@@ -59,9 +66,13 @@ class QueryBatch:
         batch.mask = None if self.mask is None else self.mask[rows]
         return batch
 
+    def as_written(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) as they are in a file, see `quac.data.batches.as_written`; NaN where not finite."""
+        return as_written(images, self.converter.info.scale, self.converter.info.shift, self.depth)
+
     def masked(self, images: Tensor) -> Tensor:
-        """Blend generated images (B, C, H, W) into their queries by the mask."""
-        return images if self.mask is None else torch.lerp(self.x, images, self.mask)
+        """Blend generated images (B, C, H, W), as written, into their queries by the mask: also as written."""
+        return images if self.mask is None else self.as_written(torch.lerp(self.x, images, self.mask))
 
 
 @dataclass(frozen=True)
@@ -71,8 +82,8 @@ class TryBatch:
     queries: QueryBatch
     target: int  # label of the class
     names: list[list[str]]  # of the styles, of each query
-    generated: list[Tensor]  # images (B, C, H, W), as the network gives them
-    images: list[Tensor]  # the same with the mask applied; these are judged and measured
+    generated: list[Tensor]  # images (B, C, H, W), clamped and rounded, see `QueryBatch.as_written`
+    images: list[Tensor]  # the same with the mask applied; these are judged, measured and written
     logits: list[Tensor]  # (B, classes), the classifier's; empty without one
 
     @cached_property
@@ -108,8 +119,8 @@ class TryBatch:
     def convert_back(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) of a try, converted back into the class of the queries with each query's own style."""
         converter, label = self.queries.converter, self.queries.label
-        back = QueryBatch(converter, images, mask=self.queries.mask)
-        return back.masked(converter.render(back.prepared, self.queries.own_style, label))
+        back = QueryBatch(converter, images, mask=self.queries.mask, depth=self.queries.depth)
+        return back.masked(back.as_written(converter.render(back.prepared, self.queries.own_style, label)))
 
     @cached_property
     def finite(self) -> Tensor:
@@ -132,7 +143,8 @@ def convert_batch(
         styles = [style for style, _ in drawn[start : start + step]]
         prepared = queries.prepared if len(styles) == 1 else torch.cat([queries.prepared] * len(styles))
         style = styles[0] if len(styles) == 1 else torch.cat(styles)
-        rendered = queries.converter.render(prepared, style, target).split(size)
+        # A file holds no more than this: what is judged and measured is literally what is written.
+        rendered = queries.as_written(queries.converter.render(prepared, style, target)).split(size)
         masked = [queries.masked(image) for image in rendered]
         generated += rendered
         images += masked
@@ -155,6 +167,7 @@ def convert(
     shard: tuple[int, int] = (0, 1),
     masks: Masks | None = None,
     measure: Measure | None = None,
+    diagonal: bool = False,
     on_best: OnBest | None = None,
     quiet: bool = False,
 ) -> pd.DataFrame:
@@ -169,7 +182,8 @@ def convert(
         shard: (i, n): only every n-th batch, from the i-th on. The n tables together are the whole one; if there are
             fewer batches, some have no rows.
         masks: what lies outside of them is that of the query, before anything is measured.
-        measure: measures more than the choice of a checkpoint needs, see `quac.evaluation.tries.measure_tries`.
+        measure: measures more of each try, see `quac.evaluation.tries.measure_tries`.
+        diagonal: convert each query into its own class, too.
         on_best: called with (style kind, row of the store, target label, image (C, H, W) of the store's depth) for the
             best try of each query and target, see `TryBatch.best`.
         quiet: without progress bars.
@@ -178,8 +192,8 @@ def convert(
         DataFrame, one row per try: `query` (path), `digest`, `source`, `target`, `kind`, `try`, `style` (name of the
         latent, or path of the reference), `predicted`, `p_source`, `p_target`, `l1`; `query_predicted`,
         `query_p_source` and `query_p_target`, which are of the query itself; the columns of `measure`; `batch`, a
-        number; and `best`. With `measure` there is also a row for each query with its own class as the target and its
-        own style (`own`).
+        number; and `best`. With `diagonal` there is also a row for each query and style kind with its own class as the
+        target, of one try: by the first latent that is drawn for it, or by its own style (named `own`).
 
     Raises QuacError if a number is NaN or infinite.
     """
@@ -195,7 +209,7 @@ def convert(
     for number, (label, rows) in numbered:
         padded = pad_rows(rows, store.batch_size(rows[0], batch_size))
         queries = load_queries(converter, store, padded, masks, label)
-        part, best_images = _convert_queries(queries, judge, styles, tries, measure, on_best is not None)
+        part, best_images = _convert_queries(queries, judge, styles, tries, measure, diagonal, on_best is not None)
         parts.append(_table(store, label, rows, part).assign(batch=number))
         for style_kind, target, images in best_images:
             for row, image in zip(rows, pixels_for(store, converter, images).cpu().numpy(), strict=False):
@@ -232,17 +246,26 @@ def load_queries(
     """Rows of a store that have one size, on the device of the networks."""
     x = load(store, rows, converter.device, converter.info.scale, converter.info.shift)
     mask = torch.from_numpy(masks[rows]).to(converter.device) if masks else None
-    return QueryBatch(converter, x, store.digests[rows], label, mask)
+    return QueryBatch(converter, x, store.digests[rows], label, mask, _depth(store))
 
 
 def pixels_for(store: Store, converter: Converter, images: Tensor) -> Tensor:
     """Images in the networks' range -> pixels of the store's depth, uint8 or uint16."""
-    depth = torch.uint8 if store.flat.dtype == np.uint8 else torch.uint16
-    return to_pixels(images, converter.info.scale, converter.info.shift, depth)
+    return to_pixels(images, converter.info.scale, converter.info.shift, _depth(store))
+
+
+def _depth(store: Store) -> torch.dtype:
+    return torch.uint8 if store.flat.dtype == np.uint8 else torch.uint16
 
 
 def _convert_queries(
-    queries: QueryBatch, judge: Judge, styles: dict[str, Styles], tries: int, measure: Measure | None, keep_best: bool
+    queries: QueryBatch,
+    judge: Judge,
+    styles: dict[str, Styles],
+    tries: int,
+    measure: Measure | None,
+    diagonal: bool,
+    keep_best: bool,
 ) -> tuple[list[dict], list[tuple[str, int, Tensor]]]:
     """All style kinds, targets and tries of one batch.
 
@@ -256,10 +279,12 @@ def _convert_queries(
         for target in range(len(queries.converter.classes)):
             if target != source:
                 drawn = queries.draw(kind_styles, target, tries)
-            elif measure:
-                drawn = [(queries.own_style, ["own"] * len(queries.x))]
-            else:
+            elif not diagonal:
                 continue
+            elif style_kind == "latent":
+                drawn = queries.draw(kind_styles, source, 1)
+            else:  # a style that is taken from an image is here taken from the query itself
+                drawn = [(queries.own_style, ["own"] * len(queries.x))]
             converted = convert_batch(queries, target, drawn, judge)
             measured: list[dict] = measure(converted) if measure else [{} for _ in drawn]
             for number, more in enumerate(measured):

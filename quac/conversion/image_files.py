@@ -194,16 +194,17 @@ def _readable(read: Callable[[InputImage], Query], images: list[InputImage], fau
 
 
 def _batches(items: Iterable[Item], network: ConversionNetwork, tries: int) -> Iterator[list[Item]]:
-    """Batches of queries of one size, which the networks take together."""
-    waiting: dict[torch.Size, list[Item]] = {}
+    """Batches of queries of one size and depth, which the networks take together."""
+    waiting: dict[tuple[int, int, torch.dtype], list[Item]] = {}
     pixels, count = 0, 0
     for image, query in items:
-        size = query.x.shape[2:]
-        waiting.setdefault(size, []).append((image, query))
+        height, width = query.x.shape[2:]
+        kind = height, width, query.depth
+        waiting.setdefault(kind, []).append((image, query))
         pixels, count = pixels + query.area, count + 1
-        full = len(waiting[size]) >= min(network.at_a_time(*size), max(1, TRIES // tries))
+        full = len(waiting[kind]) >= min(network.at_a_time(height, width), max(1, TRIES // tries))
         while full or pixels > PIXELS or count > WAITING:
-            batch = waiting.pop(size if full else max(waiting, key=lambda size: _pixels(waiting[size])))
+            batch = waiting.pop(kind if full else max(waiting, key=lambda kind: _pixels(waiting[kind])))
             full, pixels, count = False, pixels - _pixels(batch), count - len(batch)
             yield batch
     yield from waiting.values()
@@ -217,7 +218,7 @@ def _pixels(batch: list[Item]) -> int:
 def _convert(
     network: ConversionNetwork, batch: list[Item], targets: list[str], draw: Draw, judge: Judge | None
 ) -> Iterator[tuple[InputImage, Query, str, np.ndarray | None, list[dict]]]:
-    """Yield (image, query, target, generated, judged) of queries of one size.
+    """Yield (image, query, target, generated, judged) of queries of one size and depth.
 
     `generated` is (tries, height, width, channels) uint16 of that size, of every try, or with a judge of the best one;
     None if there is NaN or infinity. `judged` has a dict per try.
@@ -225,7 +226,8 @@ def _convert(
     x, digests = torch.cat([query.x for _, query in batch]), [query.digest for _, query in batch]
     # Masks count for the judge; in the files they are applied at the size of the query, see `Query.restore`.
     mask = torch.cat([query.inside for _, query in batch]) if judge else None
-    queries, at_a_time = QueryBatch(network.converter, x, digests, mask=mask), network.at_a_time(*x.shape[2:])
+    queries = QueryBatch(network.converter, x, digests, mask=mask, depth=batch[0][1].depth)
+    at_a_time = network.at_a_time(*x.shape[2:])
     for target in targets:
         tries = convert_batch(queries, network.label_of(target), draw(queries, target), judge, at_a_time)
         rows = _rows(tries, network.classes) if judge else [[] for _ in batch]

@@ -162,6 +162,11 @@ class Query:
         """Its number of pixels."""
         return self.pixels.shape[0] * self.pixels.shape[1]
 
+    @property
+    def depth(self) -> torch.dtype:
+        """Of the intensities that its result has: 8 bits, or 16 for a deeper file and for one with a range."""
+        return torch.uint8 if self.pixels.dtype == np.uint8 else torch.uint16
+
     def restore(self, image: np.ndarray) -> np.ndarray:
         """A generated image (H, W, C) -> pixels of the query's size, both uint16 that span [0, 1].
 

@@ -46,7 +46,7 @@ def write_interpolation(
         image = read_query(query, network, native)
     except ImageError as error:
         raise QuacError(f"{query}: {error}") from None
-    queries = QueryBatch(network.converter, image.x, [image.digest])
+    queries = QueryBatch(network.converter, image.x, [image.digest], depth=image.depth)
     if references:
         styles = torch.cat([network.encode(read_reference(path, network), to) for path in references])
     else:

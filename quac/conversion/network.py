@@ -74,7 +74,8 @@ class ConversionNetwork:
             seed: of the draws. The styles of image i do not depend on the other images of the batch.
 
         Returns:
-            float32 in [0, 1], on the device of `images`: (B, C, H, W), or (tries, B, C, H, W) if there are several.
+            float32 in [0, 1], on the device of `images`: (B, C, H, W), or (tries, B, C, H, W) if there are several;
+            rounded to 16 bits, so that a file of these holds the same.
 
         Raises QuacError if the shapes or the range are wrong, or there is no such class.
         """

@@ -31,6 +31,15 @@ def to_pixels(images: torch.Tensor, scale: float, shift: float, depth: torch.dty
     return images.sub(shift).div_(scale).clamp_(0, 1).mul_(torch.iinfo(depth).max).round_().to(depth)
 
 
+def as_written(images: torch.Tensor, scale: float, shift: float, depth: torch.dtype) -> torch.Tensor:
+    """Images in the range of the networks as they are read back from a file of a depth: clamped and rounded, float32.
+
+    What is not finite becomes NaN, which no file could hold.
+    """
+    written = to_range(to_pixels(images, scale, shift, depth), scale, shift)
+    return written.masked_fill_(~images.isfinite(), torch.nan)
+
+
 def to_square(images: torch.Tensor, size: int) -> torch.Tensor:
     """(B, C, H, W) -> (B, C, size, size): bilinear, antialiased; unchanged if they have this size."""
     if images.shape[-2:] == (size, size):

@@ -49,9 +49,11 @@ class Metric:
 def _similarity(tries: "TryBatch") -> "list[torch.Tensor]":
     from torchmetrics.functional.image import structural_similarity_index_measure  # takes seconds
 
-    x, span = tries.queries.x, abs(tries.queries.converter.info.scale)
-    measure: Any = partial(structural_similarity_index_measure, data_range=span, reduction="none")
-    return [measure(image, x) for image in tries.images]
+    info = tries.queries.converter.info
+    measure: Any = partial(structural_similarity_index_measure, data_range=1.0, reduction="none")
+    # Defined for intensities from 0 on: its term of luminance depends on where 0 lies.
+    x, *images = ((image - info.shift) / info.scale for image in (tries.queries.x, *tries.images))
+    return [measure(image, x) for image in images]
 
 
 def _cycle(tries: "TryBatch") -> "list[torch.Tensor]":
@@ -113,7 +115,7 @@ _ALL = (
     Metric(
         "ssim",
         "SSIM",
-        "Structural similarity of generated image and query (Wang et al. 2004); 1: equal.",
+        "Structural similarity of generated image and query, as intensities in [0, 1] (Wang et al. 2004); 1: equal.",
         kind="try",
         bounds=(-1, 1),
         higher_is_better=True,

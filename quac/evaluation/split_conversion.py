@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,11 +12,12 @@ import torch
 from quac.classifier.judge import Judge, open_judges
 from quac.config import Config
 from quac.config.stages import SECTIONS
-from quac.conversion.engine import convert
+from quac.conversion.engine import TryBatch, convert
 from quac.conversion.image_folder import BestImages, grid_path
 from quac.data.images import write_png
 from quac.data.masks import masks_of_stage
 from quac.data.store import Store
+from quac.evaluation.identification import Identification
 from quac.evaluation.style_grids import make_grids
 from quac.evaluation.tries import Tries, measure_tries
 from quac.models import open_converter
@@ -65,17 +65,18 @@ class SplitConversion:
         kinds = style_kinds or self.converter.style_kinds
         self.styles = {kind: self.converter.styles(kind, references, **drawing) for kind in kinds}
         self.masks = masks_of_stage(index, config, self.split)
+        self.identification = Identification(self.queries, self.converter, config.run.seed)
 
     def score(self, shard: tuple[int, int] = (0, 1)) -> Tries:
         """Convert with the tries and queries that choose a checkpoint (`selection`)."""
         selection = self.config.selection
         tries = cast(int, selection.tries)  # `resolve` has filled it in
-        return self._convert(tries, selection.max_per_class, shard)
+        return self._convert(tries, selection.max_per_class, shard, measure=self.identification)
 
     def convert(
         self, judges: Sequence[Path] = (), images: Path | None = None, shard: tuple[int, int] = (0, 1)
     ) -> Tries:
-        """Convert every query, and measure every try in full.
+        """Convert every query, also into its own class, and measure every try in full.
 
         Args:
             judges: files of the further classifiers, in the order of their names.
@@ -83,9 +84,15 @@ class SplitConversion:
         """
         config, classes = self.config, self.queries.classes
         oracles = open_judges(config.judges, judges, config.model, classes, self.device)
-        measure, tries = partial(measure_tries, oracles, classes), config.validation_config.num_outs_per_domain
+
+        def measure(tries: TryBatch) -> list[dict[str, torch.Tensor]]:
+            measured = measure_tries(oracles, classes, tries)
+            return [more | found for more, found in zip(measured, self.identification(tries), strict=True)]
+
+        how: dict[str, Any] = {"measure": measure, "diagonal": True}
         with BestImages(images, self.queries) if images else nullcontext() as on_best:
-            return self._convert(tries, None, shard, measure=measure, on_best=on_best)
+            tries = config.validation_config.num_outs_per_domain
+            return self._convert(tries, None, shard, on_best=on_best, **how)
 
     def show_styles(self, images: Path) -> dict[str, Any]:
         """Grids of styles, see `make_grids`, and what they were made by; their images go to a folder."""

@@ -23,7 +23,7 @@ from PIL import Image
 from quac.classifier.judge import Judge
 from quac.conversion.engine import convert
 from quac.conversion.image_folder import BestImages
-from quac.data.batches import load, to_pixels
+from quac.data.batches import as_written, load, to_pixels
 from quac.data.store import Store, build_store
 from quac.models.starganv2.networks import build_networks
 from quac.system.errors import QuacError
@@ -103,6 +103,7 @@ def test_each_row_has_the_verdict_on_its_own_image(store, tmp_path):
     for row in table[table["kind"] == "latent"].itertuples():
         mean = means[store.paths.tolist().index(row.query)]
         level = 0.1 * mean + (levels[row.target] if row[table.columns.get_loc("try") + 1] == 0 else -0.75)
+        level = round((level + 1) / 2 * 255) / 255 * 2 - 1  # as it is written
         logits = torch.tensor([-10 * abs(level - other) for other in levels.values()])
         p = dict(zip(CLASSES, logits.softmax(0).tolist(), strict=True))
         assert row.p_target == pytest.approx(p[row.target], abs=1e-4)
@@ -177,14 +178,18 @@ def test_batch_size_and_device_do_not_change_the_numbers(store, tmp_path, batch_
     pd.testing.assert_frame_equal(
         one.drop(columns=["predicted", "query_predicted", "best", "batch"]),
         other.drop(columns=["predicted", "query_predicted", "best", "batch"]),
-        atol=1e-5 if device == "cpu" else 5e-3,  # a GPU multiplies in TF32
+        # A value near the border of two levels is rounded to either. (A GPU multiplies in TF32.)
+        atol=1e-4 if device == "cpu" else 5e-3,
     )
 
 
-def test_nan_is_an_error(store, tmp_path):
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_and_infinity_are_errors_although_images_are_clamped(store, tmp_path, value):
     class Broken(Stub):
         def render(self, *given):
-            return super().render(*given) * float("nan")
+            images = super().render(*given).clone()
+            images[..., 0, 0] = value
+            return images
 
     with pytest.raises(QuacError, match="NaN or infinity"):
         convert(Broken(), judge(tmp_path), store, {"latent": StubStyles()}, tries=2, batch_size=4)
@@ -229,8 +234,8 @@ def test_images_of_many_sizes_are_converted_whole(oblong, tmp_path, batch_size):
         best = table[(table["query"] == oblong.paths[row]) & table["best"] & (table["kind"] == kind)].iloc[0]
         x = load(oblong, [row], CPU, 2.0, -1.0)
         style, _ = styles[kind].draw([best["digest"]], 1 - oblong.labels[row], best["try"])
-        alone = networks["generator"](x, style)
-        assert (alone - x).abs().mean().item() == pytest.approx(best["l1"], abs=1e-5)
+        alone = as_written(networks["generator"](x, style), 2.0, -1.0, torch.uint8)
+        assert (alone - x).abs().mean().item() == pytest.approx(best["l1"], abs=5e-5)
         assert abs(to_pixels(alone, 2.0, -1.0)[0].numpy().astype(int) - image).max() <= 1
 
 

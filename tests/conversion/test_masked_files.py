@@ -77,6 +77,7 @@ def test_the_classifier_sees_the_masked_image_and_an_image_without_a_mask_is_con
     styles, digest = network.latent_styles(seed=0), file_sha256("in/masked.bmp")
     drawn = [styles.draw([digest], network.label_of("bright"), number)[0] for number in range(2)]
     images = torch.cat([network.generator(x, style) for style in drawn])
+    images = (images * 127.5 + 127.5).round() / 127.5 - 1  # as a file of 8 bits holds them
     for name, columns in (("whole", 64), ("masked", 10)):
         images[:, :, :, columns:] = 1.0
         tries = table.loc[f"in/{name}.bmp"]

@@ -52,7 +52,7 @@ def test_draws_are_a_function_of_seed_image_class_and_try(network):
     x = images()
     tries = network.convert(x, "5", tries=3)
     assert torch.equal(network.convert(x, "5", tries=3), tries)
-    torch.testing.assert_close(network.convert(x[:2], "5"), tries[0, :2])
+    torch.testing.assert_close(network.convert(x[:2], "5"), tries[0, :2], rtol=0, atol=2e-5)  # they have 16 bits
     for other in (network.convert(x, "8"), network.convert(x, "5", seed=1), tries[1]):
         assert not torch.allclose(other, tries[0])
     same = network.convert(x[:1].expand(2, -1, -1, -1), "5")

@@ -7,7 +7,7 @@ from helpers.builders import make_index, make_store, storing, tiny_config
 from PIL import Image
 
 from quac.data.augment import DRAWS, augment
-from quac.data.batches import DeviceCache, TrainingBatches, load, to_pixels, to_range
+from quac.data.batches import DeviceCache, TrainingBatches, as_written, load, to_pixels, to_range
 from quac.data.store import Store, build_store
 
 CPU = torch.device("cpu")
@@ -34,6 +34,20 @@ def test_every_pixel_survives_the_way_to_the_networks_and_back():
     assert (to_pixels(to_range(deep, 2.0, -1.0), 2.0, -1.0, torch.uint16) == deep).all()
     # Values outside the range are clamped; an image without a negative value is not stretched (QuAC does both).
     assert to_pixels(torch.tensor([-9.0, 0.5, 9.0]), 2.0, -1.0).tolist() == [0, 191, 255]
+
+
+@pytest.mark.parametrize("depth", [torch.uint8, torch.uint16])
+@pytest.mark.parametrize(("scale", "shift"), [(2.0, -1.0), (1.0, 0.0), (-4.0, 0.5)])
+def test_an_image_as_written_is_clamped_rounded_and_read_back_the_same(depth, scale, shift):
+    levels = torch.iinfo(depth).max
+    x = torch.tensor([-0.4, 0.0, 0.3 / levels, 0.6 / levels, 7.4 / levels, 1.0, 1.7])
+    written = as_written(x * scale + shift, scale, shift, depth)
+    expected = torch.tensor([0, 0, 0, 1 / levels, 7 / levels, 1, 1]) * scale + shift
+    torch.testing.assert_close(written, expected, rtol=0, atol=1e-6)
+    assert torch.equal(to_range(to_pixels(written, scale, shift, depth), scale, shift), written)
+    assert torch.equal(as_written(written, scale, shift, depth), written)
+    odd = torch.tensor([torch.nan, torch.inf, -torch.inf, 0.0])
+    assert as_written(odd, scale, shift, depth).isnan().tolist() == [True, True, True, False]
 
 
 def test_a_batch_is_a_function_of_seed_and_step(store):

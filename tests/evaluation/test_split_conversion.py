@@ -58,6 +58,8 @@ def test_a_checkpoint_is_scored_by_all_style_kinds_and_the_tries_of_the_selectio
         [(kind, name) for kind in ("latent", "reference") for name in CLASSES], 2 * 3
     )
     assert "ssim" not in tries.frame
+    assert set(tries.frame["identified"]) <= {0.0, 1.0}
+    assert (tries.frame["source"] != tries.frame["target"]).all()
     assert tries.provenance["classifier"] == file_sha256(folder / "c.pt")
 
 
@@ -68,6 +70,8 @@ def test_a_split_is_converted_by_one_style_kind_and_measured_in_full(folder, com
     different = whole.frame[whole.frame["source"] != whole.frame["target"]]
     assert len(different) == 5 * 2
     assert different[["ssim", "cycle", "diversity", "logit_along", "p_target_by_strict"]].notna().all(axis=None)
+    assert whole.frame["identified"].isin([0.0, 1.0]).all()
+    assert len(whole.frame) == 5 * (2 + 1)
     assert len(list((tmp_path / "images").rglob("*.png"))) == 5
     for i in range(2):
         shard = opened.convert(judges, tmp_path / f"images{i}", shard=(i, 2))

@@ -12,9 +12,9 @@ from torch import nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from quac.classifier.judge import Judge
-from quac.conversion.engine import chosen_queries, convert
-from quac.data.batches import load
-from quac.evaluation.metrics import diversity
+from quac.conversion.engine import QueryBatch, TryBatch, chosen_queries, convert
+from quac.data.batches import as_written, load
+from quac.evaluation.metrics import METRICS, diversity
 from quac.evaluation.tries import Tries, measure_tries
 from quac.models.starganv2.networks import build_networks
 from quac.system.errors import QuacError
@@ -45,30 +45,42 @@ def made(tmp_path_factory):
 
     def make(detailed=True, tries=3, **options):
         measure = partial(measure_tries, {"other": second}, CLASSES) if detailed else None
-        styles = styles_of(converter, store)
-        return convert(converter, first, store, styles, tries=tries, batch_size=4, measure=measure, **options)
+        how = {"tries": tries, "batch_size": 4, "measure": measure, "diagonal": detailed}
+        return convert(converter, first, store, styles_of(converter, store), **how, **options)
 
     return SimpleNamespace(convert=make, store=store, networks=networks, first=first, second=second, table=make())
 
 
-def image_of(made, row, style):
-    x = load(made.store, [made.store.paths.tolist().index(row.query)], CPU, 2.0, -1.0)
-    return x, made.networks["generator"](x, style)
+def converted(made, x, style):
+    """As a file of 8 bits holds it."""
+    return as_written(made.networks["generator"](x, style), 2.0, -1.0, torch.uint8)
+
+
+def query_of(made, row):
+    return load(made.store, [made.store.paths.tolist().index(row.query)], CPU, 2.0, -1.0)
 
 
 def own_style(made, x, name):
     return made.networks["style_encoder"](x, torch.tensor([CLASSES.index(name)]))
 
 
-def test_every_query_keeps_its_class_once_a_kind_by_its_own_style(made):
-    own = made.table[made.table["source"] == made.table["target"]]
-    assert len(own) == 2 * len(made.store)
-    assert not own.duplicated(["kind", "query"]).any()
-    assert set(own["style"]) == {"own"}
-    for row in own[own["kind"] == "latent"].itertuples():
-        x = load(made.store, [made.store.paths.tolist().index(row.query)], CPU, 2.0, -1.0)
-        image = made.networks["generator"](x, own_style(made, x, row.source))
-        assert row.l1 == pytest.approx((image - x).abs().mean().item(), abs=1e-5)
+def test_every_query_is_converted_into_its_class_once_a_kind(made):
+    """By its own style, or by the first latent that is drawn for it."""
+    diagonal = made.table[made.table["source"] == made.table["target"]]
+    assert len(diagonal) == 2 * len(made.store)
+    assert not diagonal.duplicated(["kind", "query"]).any()
+    assert set(diagonal["try"]) == {0}
+    assert set(diagonal[diagonal["kind"] == "reference"]["style"]) == {"own"}
+    latents = styles_of(converter_of(made.networks, CLASSES), made.store)["latent"]
+    for row in diagonal.itertuples():
+        x = query_of(made, row)
+        style = own_style(made, x, row.source)
+        if row.kind == "latent":
+            style, [name] = latents.draw([row.digest], CLASSES.index(row.source), 0)
+            assert row.style == name
+        image = converted(made, x, style)
+        assert row.l1 == pytest.approx((image - x).abs().mean().item(), abs=5e-5)
+        assert row.best
 
 
 def test_the_distances_of_a_try(made):
@@ -76,11 +88,14 @@ def test_the_distances_of_a_try(made):
     table = made.table[(made.table["kind"] == "reference") & (made.table["source"] != made.table["target"])]
     for row in table.sample(8, random_state=0).itertuples():
         reference = load(made.store, [references[row.style]], CPU, 2.0, -1.0)
-        x, image = image_of(made, row, own_style(made, reference, row.target))
-        back = made.networks["generator"](image, own_style(made, x, row.source))
-        assert row.l1 == pytest.approx((image - x).abs().mean().item(), abs=1e-5)
-        assert row.cycle == pytest.approx((back - x).abs().mean().item(), abs=1e-5)
-        assert row.ssim == pytest.approx(structural_similarity_index_measure(image, x, data_range=2.0).item(), abs=1e-4)
+        x = query_of(made, row)
+        image = converted(made, x, own_style(made, reference, row.target))
+        back = converted(made, image, own_style(made, x, row.source))
+        assert row.l1 == pytest.approx((image - x).abs().mean().item(), abs=5e-5)
+        assert row.cycle == pytest.approx((back - x).abs().mean().item(), abs=5e-5)
+        intensities = (image + 1) / 2, (x + 1) / 2
+        ssim = structural_similarity_index_measure(*intensities, data_range=1.0).item()
+        assert row.ssim == pytest.approx(ssim, abs=1e-4)
         logits = made.first.logits(image)[0]
         assert [row.logit_a, row.logit_b, row.logit_c] == pytest.approx(logits.tolist(), abs=1e-4)
         p = made.second(image)[0]
@@ -90,11 +105,23 @@ def test_the_distances_of_a_try(made):
 
 def test_the_verdict_on_the_query_itself(made):
     for row in made.table.sample(8, random_state=1).itertuples():
-        x = load(made.store, [made.store.paths.tolist().index(row.query)], CPU, 2.0, -1.0)
-        p = made.first(x)[0]
+        p = made.first(query_of(made, row))[0]
         assert row.query_predicted == CLASSES[p.argmax()]
         assert row.query_p_source == pytest.approx(p[CLASSES.index(row.source)].item(), abs=1e-4)
         assert row.query_p_target == pytest.approx(p[CLASSES.index(row.target)].item(), abs=1e-4)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(2.0, -1.0), (1.0, 0.0), (-2.0, 1.0), (4.5, -2.1)])
+@pytest.mark.parametrize(
+    ("query", "image", "expected"),
+    # Of constant images it is (2 a b + 0.01 ** 2) / (a ** 2 + b ** 2 + 0.01 ** 2), for intensities a and b.
+    [(0.47, 0.53, 0.9928), (0.07, 0.17, 0.7050), (0.0, 1.0, 0.0001), (0.3, 0.3, 1.0)],
+)
+def test_ssim_is_of_intensities_whatever_the_range_of_the_networks(scale, shift, query, image, expected):
+    converter = SimpleNamespace(info=SimpleNamespace(scale=scale, shift=shift), prepare=lambda x: x)
+    x, generated = (torch.full((2, 1, 32, 32), level) * scale + shift for level in (query, image))
+    tries = TryBatch(QueryBatch(converter, x), 1, [["", ""]], [generated], [generated], [])
+    assert METRICS["ssim"].measure(tries)[0].tolist() == pytest.approx([expected] * 2, abs=5e-4)
 
 
 def test_diversity_is_the_mean_distance_to_the_other_tries(made):

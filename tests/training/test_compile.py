@@ -3,6 +3,7 @@
 import copy
 import logging
 import math
+import re
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from helpers.builders import random_batch, training_step
 
 from quac.models.starganv2.gradients import relative_difference
 from quac.models.starganv2.networks import NETWORKS
+from quac.system.device import autocast_for
 from quac.training.compile import compile_step
 
 LOSS = {"lambda_ds": 1.0, "lambda_id": 1.0}
@@ -79,6 +81,33 @@ def test_the_relative_difference_is_that_of_the_worst_network_and_nan_is_the_wor
     assert math.isnan(relative_difference(gradients, expected))
     empty = {**expected, bad: []}
     assert relative_difference(empty, empty) == 0
+
+
+def rounded_otherwise(graph, inputs):
+    """Equal up to rounding: the last place of bfloat16, 1/128 of a value at most, is another one."""
+
+    def nudged(out):
+        if not torch.is_tensor(out) or out.dtype != torch.bfloat16:
+            return out
+        return (out.float() * (1 + (torch.rand(out.shape) - 0.5) / 64)).bfloat16()
+
+    return lambda *inputs: [nudged(out) for out in graph(*inputs)]
+
+
+@pytest.mark.parametrize(("backend", "accepted"), [(rounded_otherwise, True), (wrong, False)])
+def test_in_bf16_compiled_gradients_are_as_near_to_float32_as_eager_ones(backend, accepted, caplog):
+    """The difference between the two, here 0.22, says nothing: both round."""
+    torch._dynamo.reset()
+    step = training_step(LOSS, autocast=autocast_for("bf16", torch.device("cpu")))
+    original = step.autocast, step.accumulate
+    with caplog.at_level(logging.INFO):
+        compile_step(step, random_batch(0), "bf16", backend=backend)
+    assert (step.live["generator"] is not step.networks["generator"]) == accepted
+    assert ("training continues without compiling" not in caplog.text) == accepted
+    assert (step.autocast, step.accumulate) == original
+    difference, of_eager = (float(number) for number in re.findall(r"by ([\d.e-]+)", caplog.text))
+    assert of_eager > 0.01
+    assert (difference <= max(0.03, 1.25 * of_eager)) == accepted
 
 
 @pytest.mark.parametrize(("backend", "reason"), [(broken, "no compiler"), (wrong, "gradients differ by")])

@@ -67,8 +67,10 @@ def test_a_table_row_records_its_query_style_and_classes(finished):
     assert {"query", "digest", "source", "target", "predicted", "try", "style", "p_source", "p_target", "l1"} <= set(
         table
     )
-    assert set(table[table["style"] == "own"]["try"]) == {0}
-    drawn = table[table["source"] != table["target"]]
+    drawn, diagonal = (table[(table["source"] != table["target"]) == apart] for apart in (True, False))
+    assert set(diagonal["style"]) == {"own"}
+    assert set(diagonal["try"]) == {0}
+    assert set(table["identified"]) <= {0.0, 1.0}
     assert all((finished.folder / "data/train" / style).is_file() for style in drawn["style"])
     assert (drawn["style"].str.split("/").str[0] == drawn["target"]).all()
     assert table.attrs["classes"] == ["across", "along"]

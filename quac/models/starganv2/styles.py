@@ -1,7 +1,8 @@
 """Where the style of a try comes from: a latent, or a reference image.
 
 Every draw is a function of (seed, digest of the query, target class, number of the try): it does not depend on the
-order of the work or on how it is split.
+order of the work or on how it is split. The references of a query's tries are different ones, as long as there are
+enough.
 """
 
 import hashlib
@@ -15,10 +16,20 @@ from quac.data.store import Store, evenly_spaced
 from quac.models.base import Converter
 
 
-def generator_of_try(seed: int, digest: str, target: str, number: int) -> np.random.Generator:
-    """The random generator of one try; `target` is a class name."""
-    key = hashlib.sha256(f"{seed}\0{digest}\0{target}\0{number}".encode()).digest()
+def generator_of(seed: int, digest: str, target: str, *number: int) -> np.random.Generator:
+    """The random generator of the tries of a query to a class (its name), or of the one of a number."""
+    key = hashlib.sha256("\0".join(map(str, (seed, digest, target, *number))).encode()).digest()
     return np.random.Generator(np.random.Philox(key=np.frombuffer(key[:16], np.uint64)))
+
+
+def drawn_at(rng: np.random.Generator, size: int, number: int) -> int:
+    """Entry `number` of a random permutation of `range(size)`: Fisher-Yates shuffling, no further than it takes."""
+    moved: dict[int, int] = {}
+    chosen = 0
+    for place, draw in enumerate(rng.random(number + 1).tolist()):
+        other = place + int(draw * (size - place))
+        chosen, moved[other] = moved.get(other, other), moved.get(place, place)
+    return chosen
 
 
 class LatentStyles:
@@ -30,7 +41,7 @@ class LatentStyles:
     def draw(self, digests: Sequence[str], target: int, number: int) -> tuple[torch.Tensor, list[str]]:
         """Styles (B, style_dim) of try `number` of each query to the class `target`, and a name for each latent."""
         name, latent_dim = self.converter.classes[target], self.converter.info.model.latent_dim
-        generators = [generator_of_try(self.seed, digest, name, number) for digest in digests]
+        generators = [generator_of(self.seed, digest, name, number) for digest in digests]
         latents = [rng.standard_normal(latent_dim, dtype=np.float32) for rng in generators]
         z = torch.from_numpy(np.stack(latents)).to(self.converter.device)
         names = [hashlib.sha256(latent.tobytes()).hexdigest()[:12] for latent in latents]
@@ -53,10 +64,14 @@ class ReferenceStyles:
         self.unused = [iter(rows.tolist()) for rows in self.members]  # to fill batches up with
 
     def draw(self, digests: Sequence[str], target: int, number: int) -> tuple[torch.Tensor, list[str]]:
-        """Styles (B, style_dim) of try `number` of each query to the class `target`, and the references' paths."""
-        name = self.store.classes[target]
-        generators = [generator_of_try(self.seed, digest, name, number) for digest in digests]
-        return self._styles_of([int(rng.choice(self.members[target])) for rng in generators], target)
+        """Styles (B, style_dim) of try `number` of each query to the class `target`, and the references' paths.
+
+        The tries of a query take all references in a random order, and begin again if there are more tries.
+        """
+        name, members = self.store.classes[target], self.members[target]
+        generators = [generator_of(self.seed, digest, name) for digest in digests]
+        places = [drawn_at(rng, len(members), number % len(members)) for rng in generators]
+        return self._styles_of(members[places].tolist(), target)
 
     def shared(self, target: int, count: int) -> tuple[torch.Tensor, list[str]]:
         """See `LatentStyles.shared`: of references spread evenly over the class, fewer if it has fewer."""

@@ -1,11 +1,15 @@
+from collections import Counter
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
 from helpers.builders import converter_of, make_store, styles_of, tiny_config
+from scipy.stats import chisquare
 
 from quac.data.batches import load, pad_rows
 from quac.models.starganv2.networks import build_networks
-from quac.models.starganv2.styles import generator_of_try
+from quac.models.starganv2.styles import drawn_at, generator_of
 from quac.system.errors import QuacError
 
 CPU = torch.device("cpu")
@@ -57,12 +61,31 @@ def test_references_are_images_of_the_target_class_and_each_is_encoded_once(netw
     assert encoded == [4, 4]  # 7 references, in batches of 4
 
 
+def test_the_tries_of_a_query_take_all_references_before_one_comes_again(networks, store):
+    """In an order of its own for each query, which the number of tries does not change."""
+    styles = make("reference", networks, store)
+    names = np.array([styles.draw(DIGESTS, 1, number)[1] for number in range(14)])  # (tries, queries); 7 references
+    for order in names.T:
+        assert len(set(order[:7])) == 7
+        assert order[7:].tolist() == order[:7].tolist()
+    assert len({*map(tuple, names.T)}) == len(DIGESTS)
+
+
+def test_every_order_of_references_is_drawn_equally_often():
+    orders = [
+        tuple(drawn_at(generator_of(0, str(query), "b"), 4, number) for number in range(4)) for query in range(4800)
+    ]
+    counts = Counter(orders)
+    assert {*counts} == {*permutations(range(4))}
+    assert chisquare([*counts.values()]).pvalue > 0.01
+
+
 def test_shared_latents_are_a_function_of_seed_class_and_number(networks, store):
     found, names = make("latent", networks, store).shared(1, 3)
     assert found.shape == (3, 4)
     assert len(set(names)) == 3
     for number, style in enumerate(found):
-        z = generator_of_try(0, "", "along", number).standard_normal((1, 4), dtype=np.float32)
+        z = generator_of(0, "", "along", number).standard_normal((1, 4), dtype=np.float32)
         expected = networks["mapping_network"](torch.from_numpy(z), torch.tensor([1]))
         torch.testing.assert_close(style, expected[0], rtol=0, atol=1e-6)
     assert make("latent", networks, store).shared(1, 2)[1] == names[:2]
