@@ -4,7 +4,8 @@ CORES ?= $(shell nproc)
 BIN := .venv/bin
 
 .PHONY: demo test test-slow lint docs
-.PHONY: bench bench-intervals bench-data bench-training bench-learning-rates bench-conversion bench-report bench-busy
+.PHONY: bench bench-data bench-training bench-learning-rates bench-conversion bench-report bench-busy
+.PHONY: bench-intervals bench-calibration
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1
@@ -46,6 +47,9 @@ bench-report: .venv/installed
 
 bench-busy: .venv/installed
 	$(BIN)/python benchmarks/busy_machine.py
+
+bench-calibration: .venv/installed
+	$(BIN)/python benchmarks/calibration.py
 
 docs: .venv/installed
 	$(BIN)/python -m quac.config.docs > config/README.md

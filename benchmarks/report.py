@@ -114,7 +114,7 @@ class Results:
         accuracy |= {"images": images, "calibration_error": 0.01, "calibration": bins}
         about = {"classifier": "synthetic", "digest": "0" * 64, "outputs": "logits", "classes": self.classes}
         self.write("classifier_check", {**about, "splits": dict.fromkeys(SPLITS, accuracy)})
-        self.inputs["classifier_fit"] = []
+        self.inputs["classifier_fit"] = self.inputs["oracle_fit"] = []
 
     def make_training(self) -> None:
         """The history, the marker and the sample grids of the training."""

@@ -1,4 +1,4 @@
-"""The training of a classifier, for users without one."""
+"""The training of a classifier, for users without one, and of an oracle."""
 
 import math
 import warnings
@@ -12,15 +12,17 @@ from torch import nn
 from quac.classifier.backbones import build_backbone
 from quac.config import Config
 from quac.config.data import Data
-from quac.config.evaluation import Judging
+from quac.config.evaluation import Classifier, Judging
 from quac.data.augment import DRAWS, augment
-from quac.data.batches import batches_of, load, to_square
+from quac.data.batches import batches_of, load, to_range, to_square, training_squares
 from quac.data.store import Store
 from quac.system.console import log, progress
 from quac.system.errors import QuacError
 from quac.system.files import FilePath, save_torch
 
 RISE = 0.3  # share of the epochs in which the learning rate rises
+ORACLE_SEED = 2**31  # the bit by which its seed differs from that of the run; torch uses the lower 32
+ORACLE_WIDTH = 0.75  # of that of the classifier, so that its training takes less time
 
 
 def fit_classifier(
@@ -45,7 +47,46 @@ def fit_classifier(
 
     Raises QuacError if the splits do not fit, or the training diverges.
     """
-    fitting, judging, seed = config.classifier, config.validation_config, config.run.seed
+    return _fit(
+        store, validation, config, config.classifier, config.validation_config, config.run.seed, device, weights
+    )
+
+
+def fit_oracle(
+    store: Store, validation: Store, config: Config, device: torch.device
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Train an oracle as a classifier is trained: on the same images, with another seed and another width.
+
+    It is always a `small` one, so that it differs from the classifier also where that is a network of torchvision, or
+    the user's. It gets the images as the networks give them.
+
+    Args:
+        store, validation: see `fit_classifier`, as for the result.
+        config: `classifier`, but for backbone and weights, `data` (scale, shift, augment), `model` (img_size,
+            input_dim) and `run.seed` are used.
+
+    Raises QuacError as `fit_classifier` does, with the remedy for runs without an oracle.
+    """
+    width = max(1, round(ORACLE_WIDTH * config.classifier.width))
+    fitting = config.classifier.model_copy(update={"backbone": "small", "width": width})
+    judging = Judging(img_size=config.model.img_size)
+    try:
+        return _fit(store, validation, config, fitting, judging, config.run.seed ^ ORACLE_SEED, device)
+    except QuacError as error:
+        raise QuacError(f"oracle: {error}; or do without an oracle: oracles: none") from None
+
+
+def _fit(
+    store: Store,
+    validation: Store,
+    config: Config,
+    fitting: Classifier,
+    judging: Judging,
+    seed: int,
+    device: torch.device,
+    weights: FilePath | None = None,
+) -> tuple[nn.Module, dict[str, Any]]:
+    """As `fit_classifier`, for a classifier that gets images by `judging`."""
     store.require(config.model, store.classes, squares=True)
     validation.require(config.model, store.classes)
     torch.manual_seed(seed)
@@ -74,7 +115,7 @@ def fit_classifier(
             share = class_weights[labels].sum().item()
             total, weight = total + loss.item() * share, weight + share
         row = {"epoch": epoch, "lr": lr, "train_loss": total / weight}
-        row |= _evaluate(network, validation, config, class_weights, device)
+        row |= _evaluate(network, validation, config.data, judging, fitting.batch_size, class_weights, device)
         if not math.isfinite(row["train_loss"] + row["validation_loss"]):
             raise QuacError(f"classifier.lr: the training of the classifier diverged in epoch {epoch}; lower it")
         rows.append(row)
@@ -95,14 +136,19 @@ def fit_classifier(
 
 @torch.inference_mode()
 def _evaluate(
-    network: nn.Module, store: Store, config: Config, class_weights: torch.Tensor, device: torch.device
+    network: nn.Module,
+    store: Store,
+    data: Data,
+    judging: Judging,
+    batch_size: int,
+    class_weights: torch.Tensor,
+    device: torch.device,
 ) -> dict[str, float]:
     """Loss and accuracy on the validation split, as in a row of the record."""
     network.eval()
     total = weight = correct = 0.0
-    for rows in batches_of(store, np.arange(len(store)), config.classifier.batch_size):
-        x = load(store, rows, device, config.data.scale, config.data.shift)
-        logits = network(_as_judged(x, config.validation_config))
+    for rows in batches_of(store, np.arange(len(store)), batch_size):
+        logits = network(_as_judged(load(store, rows, device, data.scale, data.shift), judging))
         labels = torch.from_numpy(store.labels[rows]).to(device)
         total += F.cross_entropy(logits, labels, class_weights, reduction="sum").item()
         weight += class_weights[labels].sum().item()
@@ -128,13 +174,12 @@ def _augmented(
     store: Store, rows: np.ndarray, rng: np.random.Generator, data: Data, judging: Judging, device: torch.device
 ) -> torch.Tensor:
     """Training images as the network gets them: cropped, shifted, and augmented by `data.augment`."""
-    offsets = store.crop_offsets(rows, store.crop_size, rng.random((2, len(rows)))) if store.crop_size else None
-    x = load(store, rows, device, data.scale, data.shift, offsets)
-    x = _shift(x, torch.from_numpy(rng.uniform(-1, 1, (len(rows), 2)).astype(np.float32)).to(device))
-    if any(vars(data.augment).values()):
-        draws = rng.random((DRAWS, len(rows)), dtype=np.float32)
-        x = augment(x, data.augment, torch.from_numpy(draws).to(device))
-    return _as_judged(x, judging)
+    size = store.crop_size or int(store.shapes[0, 1])
+    offsets = store.crop_offsets(rows, size, rng.random((2, len(rows))) if store.crop_size else None)
+    draws = rng.random((DRAWS, len(rows)), dtype=np.float32)
+    pixels = torch.from_numpy(training_squares(store, rows, offsets, size, data.augment, draws)).to(device)
+    x = augment(to_range(pixels, data.scale, data.shift), data.augment, torch.from_numpy(draws).to(device))
+    return _as_judged(_shift(x, torch.from_numpy(rng.uniform(-1, 1, (len(rows), 2))).to(device)), judging)
 
 
 def _as_judged(images: torch.Tensor, judging: Judging) -> torch.Tensor:
@@ -145,8 +190,13 @@ def _as_judged(images: torch.Tensor, judging: Judging) -> torch.Tensor:
 
 
 def _shift(images: torch.Tensor, amounts: torch.Tensor) -> torch.Tensor:
-    """Move each image by up to a sixteenth of its side, with repeated borders; amounts are (B, 2) in [-1, 1]."""
-    theta = torch.eye(2, 3, device=images.device).repeat(len(images), 1, 1)
-    theta[:, :, 2] = amounts / 8  # in units of affine_grid, where the side is 2
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    """Move each image by up to a sixteenth of its side, with repeated borders; amounts are (B, 2) in [-1, 1].
+
+    By whole pixels, since between them an image gets blurred, and the classifier would never learn from a sharp one.
+    """
+    height, width = images.shape[-2:]
+    top, left = (amounts * torch.tensor([height, width], device=images.device) / 16).round().long().T
+    rows = (torch.arange(height, device=images.device) + top[:, None]).clamp(0, height - 1)
+    columns = (torch.arange(width, device=images.device) + left[:, None]).clamp(0, width - 1)
+    image = torch.arange(len(images), device=images.device)[:, None, None]
+    return images.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)

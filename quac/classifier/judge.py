@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 
 from quac.classifier.loading import load_classifier
-from quac.config.evaluation import Judging, PerChannel
+from quac.config.evaluation import FITTED_ORACLE, Judging, PerChannel
 from quac.config.training import Model
 from quac.data.batches import to_square
 from quac.system.errors import QuacError, error_lines
@@ -137,11 +137,17 @@ class Judge:
         return channels, outputs
 
 
-def open_judges(
-    judges: Mapping[str, Judging], paths: Sequence[Path], model: Model, classes: Sequence[str], device: torch.device
+def open_oracles(
+    oracles: str | Mapping[str, Judging],
+    paths: Sequence[Path],
+    model: Model,
+    classes: Sequence[str],
+    device: torch.device,
 ) -> dict[str, Judge]:
-    """The further judges of a config's section `judges`; their files are in the alphabetical order of the names."""
+    """The oracles of a config's key `oracles`; their files are in the alphabetical order of the names."""
+    if isinstance(oracles, str):  # the one that the workflow trains, if any
+        oracles = {FITTED_ORACLE: Judging(img_size=model.img_size)} if oracles == "auto" else {}
     return {
-        name: Judge(path, judging, model, classes, device, f"judges.{name}")
-        for (name, judging), path in zip(sorted(judges.items()), paths, strict=True)
+        name: Judge(path, judging, model, classes, device, f"oracles.{name}")
+        for (name, judging), path in zip(sorted(oracles.items()), paths, strict=True)
     }

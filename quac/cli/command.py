@@ -24,7 +24,9 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images;
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 StoreFile = Annotated[Path, typer.Option(help="Pixels of a split.")]
 ClassifierFile = Annotated[Path, typer.Option(help="TorchScript or exported classifier.")]
-FurtherJudges = Annotated[list[Path] | None, typer.Option(help="Further classifier; once per name in `judges`.")]
+Oracles = Annotated[
+    list[Path] | None, typer.Option(help="Classifier that chooses nothing; once per name in `oracles`.")
+]
 IndexFile = Annotated[Path, typer.Option(help="Index of a split.")]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from quac.cli.command import ClassifierFile, Device, FurtherJudges, IndexFile, Key, Log, Out, StoreFile, Threads, stage
+from quac.cli.command import ClassifierFile, Device, IndexFile, Key, Log, Oracles, Out, StoreFile, Threads, stage
 from quac.config.keys import read_key
 from quac.system.files import read_json, write_json
 from quac.system.provenance import Provenance
@@ -51,7 +51,7 @@ def convert_split(
     kind: Annotated[str, typer.Option(help="Style kind: latent or reference.")],
     out: Out,
     images: Annotated[Path | None, typer.Option(help="Folder for the best try of each query.")] = None,
-    judge: FurtherJudges = None,
+    oracle: Oracles = None,
     shard: Shard = (0, 1),
     threads: Threads = None,
     device: Device = "auto",
@@ -64,7 +64,7 @@ def convert_split(
     provenance, config, checkpoint = Provenance("convert", key), read_key(key), Path(read_json(selected)["checkpoint"])
     files = SplitFiles(classifier, store, index, reference_store, reference_index)
     opened = SplitConversion(config, checkpoint, files, choose_device(device, threads), provenance, [kind])
-    opened.convert(judge or [], images, shard).write(out)
+    opened.convert(oracle or [], images, shard).write(out)
 
 
 @stage

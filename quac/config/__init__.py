@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from quac.config.data import Checks, Data, Split, SplitMaker
-from quac.config.evaluation import Classifier, Conversion, FurtherJudge, Judge, Selection
+from quac.config.evaluation import Classifier, Conversion, Judge, Oracle, Selection
 from quac.config.section import Section, key, section_of
 from quac.config.training import Init, Loss, Model, Run, Solver
 
@@ -66,10 +66,11 @@ class Config(Section):
     model: Model = Model()
     solver: Solver
     validation_config: Judge = Judge()
-    judges: dict[Annotated[str, Field(pattern=r"^[\w-]+$")], FurtherJudge] = key(
-        {},
-        "Further classifiers, `{name: file}`, or `{name: {classifier_checkpoint, scale, shift, img_size, outputs, "
-        "classes}}`. Each gives rates of its own, which show whether the networks convert or only fool the first.",
+    oracles: Literal["auto", "none"] | dict[Annotated[str, Field(pattern=r"^[\w-]+$")], Oracle] = key(
+        "auto",
+        "Further classifiers, which choose nothing. Each gives rates of its own, which show whether the networks "
+        "convert or only fool the first. `auto`: one is trained on the training split; or `{name: file}`, or `{name: "
+        "{classifier_checkpoint, scale, shift, img_size, outputs, classes}}`; or `none`.",
     )
     classifier: Classifier = Classifier()
     selection: Selection = Selection()

@@ -15,7 +15,8 @@ class Augment(Section):
     vflip: Probability = key(0.0, "Probability of a flip from top to bottom.")
     rot90: Probability = key(0.0, "Probability of a rotation by 90, 180 or 270 degrees.")
     crop_probability: Probability = key(
-        0.0, "Probability of a crop (80 to 100 % of the area), resized to the full size."
+        0.0,
+        "Probability of a crop (80 to 100 % of the area), taken from the larger image and resized to the full size.",
     )
 
 
@@ -122,7 +123,8 @@ class Data(Split):
     )
     max_pixels: Positive = key(2**27, "Largest number of pixels of an image.")
     device_cache: Literal["auto", "always", "never"] = key(
-        "auto", "Keep the training images on the device. `auto`: on a GPU, if they fit."
+        "auto",
+        "Keep the training images on the device. `auto`: on a GPU, if they fit. Never with random crops (`augment`).",
     )
     classes: list[str] | None = key(None, "Class folders to use, in this order. Default: all, sorted by name.")
     augment: Augment = Augment()

@@ -25,8 +25,11 @@ class Judging(Section):
     classes: list[str] | None = key(None, "Classes in the order of its outputs. Default: the order of the data.")
 
 
-class FurtherJudge(Judging):
-    """A further classifier, which does not affect the choice of the checkpoint."""
+FITTED_ORACLE = "oracle"  # the name of the oracle that the workflow trains
+
+
+class Oracle(Judging):
+    """A further classifier, which judges the results and chooses nothing."""
 
     classifier_checkpoint: str = key(..., "TorchScript or exported classifier.")
 

@@ -12,15 +12,18 @@ from quac.config import known_keys
 REMOVED = {
     "run.segment_iters": "removed; training is one job, whatever its length. Delete the key.",
     "solver.schedule": "removed; training always uses the updates of the paper. Delete the key.",
+    "judges": "renamed; call it oracles. It has the same entries.",
     "solver.channels_last": "removed; training always uses this memory layout. Delete the key.",
 }
-_ALTERNATIVE = re.compile(r"(function-|literal|dict|list)\[|(float|str|FurtherJudge|\[key\])$")
+_ALTERNATIVE = re.compile(r"(function-|literal|dict|list)\[|(float|str|Oracle|\[key\])$")
 
 
 def _is_of_another_type(error: Any) -> bool:
     """Whether a value that may have several types has another type than the one that this error is about."""
     kind, given = str(error["loc"][-1]), error["input"]
-    return (kind == "str" and isinstance(given, dict)) or (kind == "list[float]" and not isinstance(given, list))
+    if kind in ("str", "literal['auto','none']"):
+        return isinstance(given, dict)
+    return kind == "list[float]" and not isinstance(given, list)
 
 
 def faults_of(error: ValidationError) -> list[str]:
@@ -37,6 +40,8 @@ def _explain(error: Any) -> str:
         return f"{name}: {REMOVED[name]}" if name in REMOVED else f"{name}: unknown key{_nearest(location)}"
     if error["type"] == "missing":
         return f"{name}: missing; it has no default"
+    if location == ["oracles"]:
+        return "oracles: must be auto, none, or {name: file or section}" + _shown(error["input"])
     if location == ["data", "sampling"]:
         return "data.sampling: must be balanced, natural, or {class: weight}" + _shown(error["input"])
     return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}{_shown(error['input'])}"

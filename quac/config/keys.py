@@ -118,8 +118,8 @@ def restricted(job: StageJob, settings: dict[str, Any]) -> Config:
             place[name] = value
     for section in raw.keys() & {"validation_data", "test_data"}:
         raw[section] = _SPLIT_DEFAULTS | raw[section]
-    for judge in raw.get("judges", {}).values():
-        judge.setdefault("classifier_checkpoint", "-")
+    for oracle in raw["oracles"].values() if isinstance(raw.get("oracles"), dict) else ():
+        oracle.setdefault("classifier_checkpoint", "-")
     config = Config.model_validate(raw)
     return _only(config, job.reads(config))
 
@@ -147,7 +147,7 @@ def _leaves(section: Section, prefix: str = "") -> Iterator[tuple[str, Any, Any]
 def _alike(key: str, place: str) -> tuple[bool, int]:
     """Whether a key that is read and a dotted place are one above the other, or the same; and by how much it is deeper.
 
-    `*` in the key stands for any name.
+    `*` in the key stands for any name, or for what is given in place of names.
     """
     others, words = key.removesuffix("?").split("."), place.split(".")
     return all(other in ("*", word) for other, word in zip(others, words, strict=False)), len(others) - len(words)
@@ -156,7 +156,8 @@ def _alike(key: str, place: str) -> tuple[bool, int]:
 def _covers(key: str, place: str) -> bool:
     """Whether a key is this one, or a section that holds it."""
     alike, deeper = _alike(key, place)
-    return alike and deeper <= 0 and not key.endswith("?")
+    above = key.partition(".*")[0] == place  # a value where there may be a mapping: `oracles: none`
+    return alike and (deeper <= 0 or above) and not key.endswith("?")
 
 
 def _touches(key: str, place: str) -> bool:

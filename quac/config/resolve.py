@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from quac.config import Config
 from quac.config.choices import SEVERITIES, split_mode, without_random_crop
 from quac.config.data import Data, Split
-from quac.config.evaluation import FurtherJudge
+from quac.config.evaluation import Oracle
 from quac.config.faults import faults_of
 from quac.system.errors import QuacError, bullet_list, error_lines
 
@@ -111,11 +111,11 @@ def _fill_in(config: Config, faults: list[str]) -> Config:
         faults.append("init.freeze_d: needs a trained discriminator; give init.from, or leave it out")
     if not config.solver.root_dir or any(mark in config.solver.root_dir for mark in "{}\n"):
         faults.append("solver.root_dir: must be a path without braces and line breaks")
-    filled = {
+    filled: dict[str, Any] = {
         **splits,
         "model": _fill_in_model(config, data, faults),
         "validation_config": _fill_in_judge(config.validation_config.model_dump(), data, faults),
-        "judges": _fill_in_further_judges(config.judges, data),
+        "oracles": _fill_in_oracles(config.oracles, data),
         "selection": config.selection.model_dump(),
     }
     filled["selection"]["tries"] = config.selection.tries or config.validation_config.num_outs_per_domain
@@ -283,11 +283,13 @@ def _check_classifier(config: Config, faults: list[str]) -> None:
         faults.append(f"validation_config.img_size: {judge.img_size} is too small for {own.backbone}: at least 32")
 
 
-def _fill_in_further_judges(judges: dict[str, FurtherJudge], data: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Each further judge as a section, even if only its file is given."""
+def _fill_in_oracles(oracles: str | dict[str, Oracle], data: dict[str, Any]) -> str | dict[str, dict[str, Any]]:
+    """Each oracle of the user's as a section, even if only its file is given."""
+    if isinstance(oracles, str):
+        return oracles
     filled = {}
-    for name, judge in judges.items():
-        filled[name] = judge.model_dump() | {"img_size": judge.img_size or data["img_size"]}
+    for name, oracle in oracles.items():
+        filled[name] = oracle.model_dump() | {"img_size": oracle.img_size or data["img_size"]}
     return filled
 
 

@@ -194,5 +194,6 @@ def _data_settings(config: Config) -> dict[str, Any]:
 def _classifier_settings(config: Config) -> list[Any]:
     """What the classifier depends on; the files by their paths, since their digests are not known here."""
     files = [config.validation_config.classifier_checkpoint, config.classifier.weights]
-    judges = [[name, judge.classifier_checkpoint] for name, judge in sorted(config.judges.items())]
-    return [files, judges, {str(job): changed_settings(config, job) for job in jobs_of("classifier", config)}]
+    named = {} if isinstance(config.oracles, str) else config.oracles
+    oracles = [[name, oracle.classifier_checkpoint] for name, oracle in sorted(named.items())]
+    return [files, oracles, {str(job): changed_settings(config, job) for job in jobs_of("classifier", config)}]

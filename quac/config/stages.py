@@ -55,7 +55,7 @@ SIZING = ("data.img_size", *_in("{split}", "preprocess", "load_size"))  # how im
 RANGE = _in("data", "scale", "shift")  # of the networks' images
 SHOWN = _in("model", "img_size", "input_dim")  # what images the networks take and give
 JUDGING = _in("validation_config", "scale", "shift", "img_size", "outputs", "classes")  # how a classifier sees them
-JUDGES = _in("judges.*", "scale", "shift", "img_size", "outputs", "classes")
+ORACLES = _in("oracles.*", "scale", "shift", "img_size", "outputs", "classes")
 SAVE_PLAN = _in("run", "total_iters", "save_every", "save_from")
 CLASSIFIER = ("validation_config.classifier_checkpoint",)
 MASKS = Condition(lambda config: config.conversion.mask == "paste", reads=("conversion.mask_edge", *SIZING, *DECODING))
@@ -88,7 +88,9 @@ STAGES = {
         home="data",
         version=2,
     ),
-    "store": Stage(reads=(*SIZING, "model.input_dim", *DECODING), home="data", splits="all"),
+    "store": Stage(
+        reads=(*SIZING, "model.input_dim", *DECODING, "data.augment.crop_probability"), home="data", splits="all"
+    ),
     "classifier": Stage(
         reads=(
             *_in("classifier", "backbone", "epochs", "patience", "batch_size", "lr", "width", "class_weights"),
@@ -97,14 +99,23 @@ STAGES = {
         ),
         files=("classifier.weights",),
         home="classifier",
+        version=2,
+    ),
+    "oracle": Stage(
+        reads=(
+            *_in("classifier", "epochs", "patience", "batch_size", "lr", "width", "class_weights"),
+            *("run.seed", "data.augment", *SHOWN, *RANGE),
+        ),
+        home="classifier",
     ),
     "check": Stage(
         reads=(
             *_in("validation_config", "min_accuracy", "val_batch_size"),
-            *("test_data?", *SHOWN, *RANGE, *JUDGING, *JUDGES),
+            *("test_data?", *SHOWN, *RANGE, *JUDGING, *ORACLES),
         ),
-        files=(*CLASSIFIER, "judges.*.classifier_checkpoint"),
+        files=(*CLASSIFIER, "oracles.*.classifier_checkpoint"),
         home="classifier",
+        version=2,
     ),
     "train": Stage(
         reads=(
@@ -127,8 +138,8 @@ STAGES = {
     ),
     "select": Stage(reads=(*_in("selection", "metric", "kind", "rule"), *SAVE_PLAN), version=2),
     "convert": Stage(
-        reads=("validation_config.num_outs_per_domain", "conversion.shards", *CONVERTING, *JUDGES),
-        files=(*CLASSIFIER, "judges.*.classifier_checkpoint"),
+        reads=("validation_config.num_outs_per_domain", "conversion.shards", *CONVERTING, *ORACLES),
+        files=(*CLASSIFIER, "oracles.*.classifier_checkpoint"),
         also=(MASKS,),
         splits="evaluated",
         version=2,
@@ -180,6 +191,7 @@ def stage_jobs(config: Config) -> list[StageJob]:
     """The stages of a run, in the order of the chain."""
     without = {*([] if config.split else ["split"])}
     without |= {"classifier"} if config.validation_config.classifier_checkpoint else set()
+    without |= set() if config.oracles == "auto" else {"oracle"}
     splits: dict[str | None, list[str | None]] = {
         None: [None],
         "all": [*config.splits],

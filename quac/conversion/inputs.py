@@ -209,7 +209,7 @@ def read_query(
     inside, softened = torch.ones_like(x[:, :1]), None
     if mask:
         softened = _mask(mask, pixels, mask_edge, info)
-        scaled = resize(softened, *reversed(x.shape[2:])).transpose(2, 0, 1)[None]
+        scaled = resize(softened, x.shape[3], x.shape[2]).transpose(2, 0, 1)[None]
         inside = to_range(torch.from_numpy(scaled.copy()), 1, 0).to(network.device)
     return Query(decoded, pixels, x, file_sha256(path), softened, inside)
 

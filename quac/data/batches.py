@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike
 
-from quac.config.data import Data
-from quac.data.augment import DRAWS, augment
+from quac.config.data import Augment, Data
+from quac.data.augment import DRAWS, augment, crop_boxes
 from quac.data.draws import ClassSampler
 from quac.data.store import Store
 
@@ -55,6 +55,20 @@ def load(
     The images must have one size. `offsets`: see `Store.images`.
     """
     return to_range(_pinned(store.images(rows, offsets), device).to(device, non_blocking=True), scale, shift)
+
+
+def training_squares(
+    store: Store, rows: np.ndarray, offsets: np.ndarray, size: int, chances: Augment, draws: np.ndarray
+) -> np.ndarray:
+    """The pixels of squares (rows, channels, size, size) for training, cropped by `data.augment.crop_probability`.
+
+    `offsets`: see `Store.crop_offsets`; `draws`: see `quac.data.augment`.
+    """
+    pixels = store.crops(rows, offsets, size)
+    cropped, boxes = crop_boxes(chances, draws)
+    if len(cropped):
+        pixels[cropped] = store.zooms(rows[cropped], offsets[:, cropped], boxes, size)
+    return pixels
 
 
 def batches_of(store: Store, rows: ArrayLike, most: int) -> Iterator[np.ndarray]:
@@ -144,7 +158,8 @@ class TrainingBatches:
         Args:
             data: `batch_size`, `sampling`, `img_size`, `scale`, `shift`, `augment` are used.
             pairs: draw second references and latents, too.
-            device_cache: keep the store on the device: always, never, or auto: on a GPU, if it fits.
+            device_cache: keep the store on the device: always, never, or auto: on a GPU, if it fits. With random crops,
+                which the CPU makes of larger images, it is never kept there.
         """
         self.store, self.data, self.latent_dim, self.device, self.pairs = store, data, latent_dim, device, pairs
         self.seed = seed
@@ -153,6 +168,7 @@ class TrainingBatches:
             cached = device.type == "cuda" and store.flat.nbytes < CACHE_SHARE * torch.cuda.mem_get_info(device)[0]
         else:
             cached = device_cache == "always"
+        cached = cached and not data.augment.crop_probability
         self.cache = DeviceCache(store, device) if cached else None
         self.ahead = ThreadPoolExecutor(1) if device.type == "cuda" and not self.cache else None
         self.next: tuple[int, Future[list[torch.Tensor]]] | None = None  # a step, and its gathered tensors
@@ -184,8 +200,9 @@ class TrainingBatches:
         draws, size = rng.random((DRAWS, len(rows)), dtype=np.float32), self.data.img_size
         # Drawn only if there is a choice, so that stores without crops draw the same images.
         offsets = self.store.crop_offsets(rows, size, rng.random((2, len(rows))) if self.store.crop_size else None)
-        pixels = self.cache.addresses(rows, offsets) if self.cache else self.store.crops(rows, offsets, size)
-        return pixels, draws
+        if self.cache:
+            return self.cache.addresses(rows, offsets), draws
+        return training_squares(self.store, rows, offsets, size, self.data.augment, draws), draws
 
     def _images(self, pixels: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
         """Augmented images in the range of the networks, channels last; `pixels` or their addresses in the cache."""

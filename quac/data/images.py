@@ -21,6 +21,7 @@ _SHALLOW: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 Limits = tuple[float, float]  # lowest and highest value of a data set
+Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 
 
 class Decoding(Protocol):
@@ -97,15 +98,19 @@ def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(pixels.dtype)[:, :, None]
 
 
-def resize(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    """(H, W, channels) -> (height, width, channels), same type: bicubic, antialiased."""
-    if pixels.shape[:2] == (height, width):
+def resize(pixels: np.ndarray, width: int, height: int, box: Box | None = None) -> np.ndarray:
+    """(H, W, channels) -> (height, width, channels), same type: bicubic, antialiased.
+
+    `box`: the part that is resized; None: all.
+    """
+    box = box or (0, 0, pixels.shape[1], pixels.shape[0])
+    if pixels.shape[:2] == (height, width) and box == (0, 0, width, height):
         return pixels
     if pixels.dtype == np.uint8:
-        image = to_image(pixels).resize((width, height), Image.Resampling.BICUBIC)
+        image = to_image(pixels).resize((width, height), Image.Resampling.BICUBIC, box)
         return np.asarray(image).reshape(height, width, -1)
     planes = [Image.fromarray(plane.astype(np.float32)) for plane in np.moveaxis(pixels, 2, 0)]
-    resized = [np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC)) for plane in planes]
+    resized = [np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC, box)) for plane in planes]
     return (np.stack(resized, axis=2).clip(0, 65535) + 0.5).astype(np.uint16)
 
 

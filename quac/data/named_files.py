@@ -55,8 +55,9 @@ class NamedFiles:
     def _paths(self, key: str) -> dict[str, str | None]:
         """{key: path} of a key of `Stage.files`; a `*` stands for every name."""
         config = self.config
-        if key == "judges.*.classifier_checkpoint":
-            return {key.replace("*", name): judge.classifier_checkpoint for name, judge in config.judges.items()}
+        if key == "oracles.*.classifier_checkpoint":
+            named = {} if isinstance(config.oracles, str) else config.oracles
+            return {key.replace("*", name): oracle.classifier_checkpoint for name, oracle in named.items()}
         paths = {
             "validation_config.classifier_checkpoint": config.validation_config.classifier_checkpoint,
             "classifier.weights": config.classifier.weights,
@@ -65,8 +66,8 @@ class NamedFiles:
         return {key: paths[key]}
 
     def _file_digest(self, key: str, path: str) -> str:
-        fitted = {f"{owner}/classifier/classifier.pt" for owner in self.owners}
-        if key == "validation_config.classifier_checkpoint" and os.path.normpath(path) in fitted:
+        fitted = {f"{owner}/classifier/{name}.pt" for owner in self.owners for name in ("classifier", "oracle")}
+        if key.endswith(".classifier_checkpoint") and os.path.normpath(path) in fitted:
             raise QuacError(
                 f"{key}: {path} is made by the workflow itself; leave the key out, or copy the file to another place"
             )

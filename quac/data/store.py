@@ -3,6 +3,10 @@
 The file is three NumPy arrays, one after the other, as `numpy.save` writes them: the shapes, int64 (images, 3) as
 channels, height, width; the size of the squares that are cropped from the images, int64, 0 if they are not cropped; and
 the pixels of all images, one after the other, uint8 or uint16.
+
+If images are cropped at random in training (`data.augment.crop_probability`), the training split's store has two more
+arrays, again shapes and pixels: the same images at the size of their files, at most DETAIL times the stored side
+above. A crop is resized from these, so it is as sharp as an image that is not cropped.
 """
 
 import os
@@ -10,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import numpy as np
 import pandas as pd
@@ -28,7 +32,10 @@ from quac.system.files import atomic_write
 from quac.system.tables import read_table
 
 CHUNK = 64  # images that a worker takes at a time
-_Job = tuple[str, tuple[int, int], int]  # a file, its width and height, and where its pixels begin in the store
+DETAIL = 4  # largest side of an image that crops are taken from, in sides of the stored one
+_Size = tuple[int, int]  # width and height
+# A file, its size, and of each array: where the image begins in the store, and its size there.
+_Job = tuple[str, _Size, list[tuple[int, _Size]]]
 
 
 def build_store(path: Path, index: pd.DataFrame, config: Config, split: str, workers: int = 0) -> None:
@@ -51,18 +58,28 @@ def build_store(path: Path, index: pd.DataFrame, config: Config, split: str, wor
         stored = [(sizing.img_size, sizing.img_size)] * len(sizes)
     else:  # random crops are drawn later
         stored = [scaled_size(*size, sizing) for size in sizes]
-    shapes = np.array([(channels, height, width) for width, height in stored], np.int64).reshape(-1, 3)
+    arrays = [stored]
+    if split == "train" and config.data.augment.crop_probability:
+        boxes = [_box(size, sizing) for size in sizes]
+        arrays.append([_detail_size(box, size) for box, size in zip(boxes, stored, strict=True)])
     files = [os.path.join(index.attrs["base"], name) for name in index["path"]]
     with atomic_write(path) as temporary:
+        offsets = []
         with open(temporary, "wb") as file:
-            np.save(file, shapes)
-            np.save(file, np.int64(sizing.img_size if crop_of(sizing.preprocess) == "crop" else 0))
-            header = {"descr": np.dtype(depth).str, "fortran_order": False, "shape": (int(shapes.prod(1).sum()),)}
-            np.lib.format.write_array_header_1_0(file, header)
-            begin = file.tell()
-        lengths = shapes.prod(1) * np.dtype(depth).itemsize
-        offsets = begin + np.cumsum(lengths) - lengths
-        jobs = list(zip(files, sizes, offsets.tolist(), strict=True))
+            for number, array in enumerate(arrays):
+                shapes = np.array([(channels, height, width) for width, height in array], np.int64).reshape(-1, 3)
+                np.save(file, shapes)
+                if not number:
+                    np.save(file, np.int64(sizing.img_size if crop_of(sizing.preprocess) == "crop" else 0))
+                header = {"descr": np.dtype(depth).str, "fortran_order": False, "shape": (int(shapes.prod(1).sum()),)}
+                np.lib.format.write_array_header_1_0(file, header)
+                lengths = shapes.prod(1) * np.dtype(depth).itemsize
+                offsets.append((file.tell() + np.cumsum(lengths) - lengths).tolist())
+                file.seek(int(lengths.sum()), os.SEEK_CUR)
+        places = zip(
+            *(zip(begin, array, strict=True) for begin, array in zip(offsets, arrays, strict=True)), strict=True
+        )
+        jobs = list(zip(files, sizes, map(list, places), strict=True))
         # Worker processes share the file, so that no pixels are sent between them.
         write = partial(_write_image, temporary, config.data, sizing, channels, depth)
         for _ in progress(map_processes(write, jobs, workers, CHUNK), "decoding", len(jobs)):
@@ -71,19 +88,36 @@ def build_store(path: Path, index: pd.DataFrame, config: Config, split: str, wor
 
 def _write_image(path: Path, decoding: Decoding, sizing: Sizing, channels: int, depth: DTypeLike, job: _Job) -> None:
     """Write the pixels of an image file into a store."""
-    name, size, offset = job
+    name, size, ((offset, _), *details) = job
     try:
         pixels, _ = read_image(name, decoding)
     except ImageError as error:
         raise QuacError(f"{name}: {error}") from None
     if pixels.shape[1::-1] != size:
         raise QuacError(f"{name}: has changed since it was indexed. Run the workflow again.")
-    pixels = resize(to_channels(pixels, channels), *scaled_size(*size, sizing))
+    pixels = to_channels(pixels, channels)
+    small = resize(pixels, *scaled_size(*size, sizing))
     if crop_of(sizing.preprocess) == "center_crop":
-        pixels = center_crop(pixels, sizing.img_size)
+        small = center_crop(small, sizing.img_size)
     with open(path, "rb+") as store:
-        store.seek(offset)
-        store.write(to_depth(pixels, depth).transpose(2, 0, 1).tobytes())
+        images = {offset: small} | {begin: resize(pixels, *to, _box(size, sizing)) for begin, to in details}
+        for begin, image in images.items():
+            store.seek(begin)
+            store.write(to_depth(image, depth).transpose(2, 0, 1).tobytes())
+
+
+def _box(size: _Size, sizing: Sizing) -> tuple[int, int, int, int]:
+    """The part of an image file that is stored: all, or the middle, to the pixel."""
+    if crop_of(sizing.preprocess) != "center_crop":
+        return 0, 0, *size
+    shares = [sizing.img_size / scaled for scaled in scaled_size(*size, sizing)]
+    left, top = (int(length * (1 - share) / 2) for length, share in zip(size, shares, strict=True))
+    return left, top, size[0] - left, size[1] - top
+
+
+def _detail_size(box: tuple[int, int, int, int], stored: _Size) -> _Size:
+    """Width and height at which a part of an image file is kept for crops."""
+    return min(box[2] - box[0], DETAIL * stored[0]), min(box[3] - box[1], DETAIL * stored[1])
 
 
 def _require_fit(index: pd.DataFrame, sizes: list[tuple[int, int]], sizing: Sizing, max_pixels: int) -> None:
@@ -120,6 +154,25 @@ def open_stores(paths: Sequence[Path], index_paths: Sequence[Path]) -> dict[str,
 
 
 @dataclass(frozen=True)
+class Details:
+    """The images at a larger size, for crops; see the module."""
+
+    flat: np.ndarray
+    shapes: np.ndarray
+    ends: np.ndarray
+
+
+def _read_pixels(file: BinaryIO) -> np.ndarray:
+    """The array of pixels at the place of a file, memory-mapped; the place is then after it."""
+    np.lib.format.read_magic(file)
+    length, _, depth = np.lib.format.read_array_header_1_0(file)
+    begin = file.tell()
+    flat = np.memmap(file, depth, "r", begin, length) if length[0] else np.empty(0, depth)
+    file.seek(begin + flat.nbytes)
+    return flat
+
+
+@dataclass(frozen=True)
 class Store:
     """A split in memory: row i of every field is image i of the index."""
 
@@ -133,6 +186,7 @@ class Store:
     digests: np.ndarray  # SHA-256 of each file, hex
     classes: list[str]
     source: str
+    details: Details | None = None
 
     @classmethod
     def open(cls, path: Path, index_path: Path) -> "Store":
@@ -140,10 +194,11 @@ class Store:
         index = read_table(index_path)
         try:
             with open(path, "rb") as file:
-                shapes, crop_size = np.load(file), int(np.load(file))
-                np.lib.format.read_magic(file)
-                length, _, depth = np.lib.format.read_array_header_1_0(file)
-                flat = np.memmap(file, depth, "r", file.tell(), length) if length[0] else np.empty(0, depth)
+                shapes, crop_size, flat = np.load(file), int(np.load(file)), _read_pixels(file)
+                details = None
+                if file.tell() < os.fstat(file.fileno()).st_size:
+                    sizes = np.load(file)
+                    details = Details(shapes=sizes, flat=_read_pixels(file), ends=np.cumsum(sizes.prod(1)))
         except (OSError, ValueError, TypeError) as error:
             raise QuacError(f"{path}: cannot be read ({error}). Delete it and run the workflow again.") from None
         if len(shapes) != len(index):
@@ -160,6 +215,7 @@ class Store:
             digests=index["sha256"].to_numpy(),
             classes=index.attrs["classes"],
             source=index.attrs["source"],
+            details=details,
         )
 
     def require(self, model: Model, classes: Sequence[str], squares: bool = False) -> None:
@@ -205,6 +261,23 @@ class Store:
         """Squares of `size` pixels out of images, (rows, channels, size, size); `offsets`: see `crop_offsets`."""
         places = zip(np.asarray(rows), *offsets, strict=True)
         return np.stack([self[row][:, y : y + size, x : x + size] for row, y, x in places])
+
+    def zooms(self, rows: ArrayLike, offsets: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
+        """As `crops`, of a part of each square, resized to all of it: (rows, channels, size, size).
+
+        `boxes`: (4, rows), see `quac.data.augment.crop_boxes`. Raises QuacError if the store was not made for it.
+        """
+        if self.details is None:
+            raise QuacError(f"{self.source}: is stored without the larger images for crops. Run the workflow again.")
+        zoomed = []
+        for row, top, left, (x, y, width, height) in zip(np.asarray(rows), *offsets, boxes.T, strict=True):
+            shape = self.details.shapes[row]
+            image = self.details.flat[self.details.ends[row] - shape.prod() : self.details.ends[row]].reshape(shape)
+            scale_y, scale_x = shape[1:] / self.shapes[row, 1:]
+            begin = (left + x * size) * scale_x, (top + y * size) * scale_y
+            end = min(begin[0] + width * size * scale_x, shape[2]), min(begin[1] + height * size * scale_y, shape[1])
+            zoomed.append(resize(image.transpose(1, 2, 0), size, size, (*begin, *end)).transpose(2, 0, 1))
+        return np.stack(zoomed)
 
     def crop_offsets(self, rows: ArrayLike, size: int, draws: np.ndarray | None = None) -> np.ndarray:
         """Top and left, (2, rows) int64, of squares: by draws (2, rows) uniform in [0, 1), or in the middle."""

@@ -18,8 +18,8 @@ from quac.system.errors import QuacError
 MAX_CANDIDATES = 100  # queries of a class among which a try identifies its own
 
 
-def judges_of(table: pd.DataFrame) -> list[str]:
-    """Names of the further classifiers of a table."""
+def oracles_of(table: pd.DataFrame) -> list[str]:
+    """Names of the oracles of a table."""
     marker = "predicted_by_"
     return [name.removeprefix(marker) for name in table.columns if name.startswith(marker)]
 
@@ -28,15 +28,19 @@ def per_query(table: pd.DataFrame) -> pd.DataFrame:
     """One row per source, target and query: its tries, rates, and means of the metrics that the table has.
 
     `right`: whether the classifier calls the query itself its class; `called_before`: whether (1 or 0) the target.
-    `translation_rate_by_<judge>` and `conversion_rate_by_<judge>` are by further classifiers.
+    `translation_rate_by_<oracle>` and `conversion_rate_by_<oracle>` are by oracles; `agreement_with_<oracle>` is the
+    share of the tries that both the classifier and the oracle call the target.
     """
     columns = {"right": ("right", "first"), "called_before": ("called_before", "first"), "tries": ("hit", "size")}
-    hits = {"": "predicted", **{f"_by_{name}": f"predicted_by_{name}" for name in judges_of(table)}}
+    hits = {"": "predicted", **{f"_by_{name}": f"predicted_by_{name}" for name in oracles_of(table)}}
     table = table.assign(right=table["query_predicted"] == table["source"])
     table["called_before"] = (table["query_predicted"] == table["target"]).astype(float)
     for judge, predicted in hits.items():
         table[f"hit{judge}"] = (table[predicted] == table["target"]).astype(float)
         columns |= {f"{rate}{judge}": (f"hit{judge}", how) for rate, how in zip(RATES, ("mean", "max"), strict=True)}
+    for name in oracles_of(table):
+        table[f"agreement_with_{name}"] = table["hit"] * table[f"hit_by_{name}"]
+        columns[f"agreement_with_{name}"] = (f"agreement_with_{name}", "mean")
     measured = {metric.name: metric.column or metric.name for metric in METRICS.values() if metric.kind == "try"}
     columns |= {name: (column, "mean") for name, column in measured.items() if column in table}
     return table.groupby(["source", "target", "query"], sort=True).agg(**columns).reset_index()
@@ -51,14 +55,15 @@ def score(table: pd.DataFrame, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[
     Returns:
         `(cells, averages)`. Cells: a DataFrame with a row per ordered pair of classes: `source`, `target`, `scored`
         (queries), `groups` of the source class (NaN without groups), `tries` (in all), the metrics of tries and
-        queries, the rates by further classifiers, `right` (queries whose class the classifier gets right to begin with)
-        with the rates of these, `_right`, and `identification_chance`. Metrics that have an interval, and the rates by
-        further classifiers, come with `_low` and `_high`. Averages: a dict of the means over the pairs of different
-        classes, with `queries` and `tries` in all, and the smallest number of `groups` of a class (None without).
+        queries, the rates by oracles and the agreement with them, `right` (queries whose class the classifier gets
+        right to begin with) with the rates of these, `_right`, and `identification_chance`. Metrics that have an
+        interval, and the rates by oracles, come with `_low` and `_high`. Averages: a dict of the means over the pairs
+        of different classes, with `queries` and `tries` in all, and the smallest number of `groups` of a class (None
+        without).
     """
     queries, classes = per_query(table), index.attrs["classes"]
     bounded = [metric.name for metric in METRICS.values() if metric.has_interval and metric.name in queries]
-    bounded += [f"{rate}_by_{judge}" for judge in judges_of(table) for rate in RATES]
+    bounded += [f"{rate}_by_{oracle}" for oracle in oracles_of(table) for rate in RATES]
     group_of, images = group_of_queries(index), index["class"].value_counts()
     rows: list[dict[str, Any]] = []
     means: dict[str, dict[str, np.ndarray]] = {metric: {} for metric in bounded}

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from quac.classifier.judge import Judge, open_judges
+from quac.classifier.judge import Judge, open_oracles
 from quac.config import Config
 from quac.config.stages import SECTIONS
 from quac.conversion.engine import TryBatch, convert
@@ -74,19 +74,19 @@ class SplitConversion:
         return self._convert(tries, selection.max_per_class, shard, measure=self.identification)
 
     def convert(
-        self, judges: Sequence[Path] = (), images: Path | None = None, shard: tuple[int, int] = (0, 1)
+        self, oracles: Sequence[Path] = (), images: Path | None = None, shard: tuple[int, int] = (0, 1)
     ) -> Tries:
         """Convert every query, also into its own class, and measure every try in full.
 
         Args:
-            judges: files of the further classifiers, in the order of their names.
+            oracles: files of the oracles, in the order of their names.
             images: folder for the best try of each query; None: they are not written.
         """
         config, classes = self.config, self.queries.classes
-        oracles = open_judges(config.judges, judges, config.model, classes, self.device)
+        judges = open_oracles(config.oracles, oracles, config.model, classes, self.device)
 
         def measure(tries: TryBatch) -> list[dict[str, torch.Tensor]]:
-            measured = measure_tries(oracles, classes, tries)
+            measured = measure_tries(judges, classes, tries)
             return [more | found for more, found in zip(measured, self.identification(tries), strict=True)]
 
         how: dict[str, Any] = {"measure": measure, "diagonal": True}

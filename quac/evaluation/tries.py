@@ -45,9 +45,9 @@ class Tries:
         write_table(path, self.frame, **{field.name: getattr(self, field.name) for field in fields(self)[1:]})
 
 
-def measure_tries(judges: dict[str, Judge], classes: list[str], tries: TryBatch) -> list[dict[str, torch.Tensor]]:
+def measure_tries(oracles: dict[str, Judge], classes: list[str], tries: TryBatch) -> list[dict[str, torch.Tensor]]:
     """{column: (B,)} of each try: the METRICS that have a `measure`; `logit_<class>`, the classifier's outputs; and of
-    each further classifier, `predicted_by_<name>` and `p_target_by_<name>`."""
+    each oracle, `predicted_by_<name>` and `p_target_by_<name>`."""
     measured: list[dict[str, torch.Tensor]] = [{} for _ in tries.images]
     for metric in METRICS.values():
         if metric.measure:
@@ -55,7 +55,7 @@ def measure_tries(judges: dict[str, Judge], classes: list[str], tries: TryBatch)
                 row[metric.name] = values
     for row, image, logits in zip(measured, tries.images, tries.logits, strict=True):
         row |= {f"logit_{name}": logits[:, i] for i, name in enumerate(classes)}
-        for name, judge in judges.items():
-            p = judge(image)
+        for name, oracle in oracles.items():
+            p = oracle(image)
             row |= {f"predicted_by_{name}": p.argmax(1), f"p_target_by_{name}": p[:, tries.target]}
     return measured

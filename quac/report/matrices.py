@@ -34,25 +34,35 @@ class Panel:
     rows: list[list[PanelCell]]
 
 
-def metrics_of(judges: Iterable[str]) -> dict[str, Metric]:
-    """{name: Metric} of all matrices: METRICS, and the rates by the further judges of these names."""
-    by_judge = [
-        replace(
-            METRICS[rate],
-            name=f"{rate}_by_{judge}",
-            label=f"{METRICS[rate].label} by {judge}",
-            definition=f"{METRICS[rate].definition} Here the classifier is the further judge {judge}.",
+def metrics_of(oracles: Iterable[str]) -> dict[str, Metric]:
+    """{name: Metric} of all matrices: METRICS, and the rates by the oracles of these names, and their agreement."""
+    by_oracle = []
+    for oracle in oracles:
+        by_oracle += [
+            replace(
+                METRICS[rate],
+                name=f"{rate}_by_{oracle}",
+                label=f"{METRICS[rate].label} by {oracle}",
+                definition=f"{METRICS[rate].definition} Here the classifier is the oracle {oracle}.",
+            )
+            for rate in RATES
+        ]
+        by_oracle.append(
+            replace(
+                METRICS[RATES[0]],
+                name=f"agreement_with_{oracle}",
+                label=f"Agreement with {oracle}",
+                definition=f"Share of all tries that the classifier and the oracle {oracle} call the target class.",
+                kind="try",
+            )
         )
-        for judge in judges
-        for rate in RATES
-    ]
-    return METRICS | {metric.name: metric for metric in by_judge}
+    return METRICS | {metric.name: metric for metric in by_oracle}
 
 
 def panels_of(report: Report) -> list[Panel]:
     """The panels, those of the shown split first. A metric that the report does not have gives dashes."""
     shown_first = sorted(report.matrices, key=lambda matrix: matrix.split != report.shown_split)
-    metrics = metrics_of(report.classifier.judges).values()
+    metrics = metrics_of(report.classifier.oracles).values()
     return [_panel(report, matrix, metric) for matrix in shown_first for metric in metrics]
 
 

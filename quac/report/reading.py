@@ -23,6 +23,8 @@ def read_report(path: Path) -> Report:
                 f"{path}: has format {version}, but this version of quac reads formats 1 to {FORMAT}. Update quac, or "
                 "leave the file out."
             )
+        if isinstance(content, dict):
+            _rename_judges(content)
         report = Report.model_validate({**content, "format": FORMAT} if version == 1 else content)
     except ValueError as error:
         raise QuacError(
@@ -32,6 +34,15 @@ def read_report(path: Path) -> Report:
     if version == 1:
         _upgrade(report)
     return report
+
+
+def _rename_judges(content: dict[str, Any]) -> None:
+    """Oracles were called judges, and there was none unless the config named one."""
+    classifier, config = content.get("classifier"), content.get("config")
+    if isinstance(classifier, dict) and "judges" in classifier:
+        classifier["oracles"] = classifier.pop("judges")
+    if isinstance(config, dict) and "judges" in config:
+        config["oracles"] = config.pop("judges") or "none"
 
 
 def _upgrade(report: Report) -> None:

@@ -22,7 +22,7 @@ class RunFiles:
         stores: {split: Store}.
         tables: {(split, style kind): attributes of the table of tries}; `scored`: those of each checkpoint's table.
         checks, classifier_check, selected, styles, trained: content of the JSON files.
-        fit: that of the classifier's own training; None if the config names a classifier.
+        fit, oracle_fit: those of the trainings of the classifier and of the oracle; None if the config names others.
     """
 
     def __init__(self, inputs: dict[str, Any]) -> None:
@@ -40,7 +40,9 @@ class RunFiles:
         names = ("checks", "classifier_check", "selected", "styles", "trained")
         contents = (read_json(inputs[name]) for name in names)
         self.checks, self.classifier_check, self.selected, self.styles, self.trained = contents
-        self.fit = next(map(read_json, inputs["classifier_fit"]), None)
+        self.fit, self.oracle_fit = (
+            next(map(read_json, inputs[name]), None) for name in ("classifier_fit", "oracle_fit")
+        )
 
     def per_conversion(self, name: str) -> dict[tuple[str, str], Path]:
         """{(split, style kind): path} of inputs that there is one of for each conversion."""
@@ -60,7 +62,7 @@ class RunFiles:
         """(which result, its provenance) of each result, in the order of the chain."""
         for index in map(_attributes, self.inputs["indexes"]):
             yield index["split"], index["provenance"]
-        for made in (self.checks, self.fit, self.classifier_check):
+        for made in (self.checks, self.fit, self.oracle_fit, self.classifier_check):
             if made:
                 yield "", made["provenance"]
         yield f"up to step {self.trained['end']}", self.trained["provenance"]

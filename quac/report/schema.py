@@ -92,6 +92,7 @@ class Accuracy(Part):
     accuracy_per_class: dict[str, float | None]
     confusion: list[list[int]]
     calibration_error: float
+    calibration_limit: float | None = None  # 95 % quantile of the error of a calibrated classifier on as many images
     calibration: list[dict[str, Number]]
 
 
@@ -114,14 +115,15 @@ class CheckedClassifier(Part):
     digest: str
     outputs: str
     channels: int | None = None
+    one_vs_rest: bool = False  # whether its outputs, read as logits, seem to be those of a sigmoid per class
     splits: dict[str, Accuracy]
 
 
 class Classifier(CheckedClassifier):
-    """The classifier, and the further judges by name. `fit` is None if the config names a classifier."""
+    """The classifier, and the oracles by name. `fit` is None if the config names a classifier."""
 
     classes: list[str] = []
-    judges: dict[str, CheckedClassifier] = {}
+    oracles: dict[str, CheckedClassifier] = {}
     fit: Fit | None = None
 
 

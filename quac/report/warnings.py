@@ -11,14 +11,14 @@ from quac.report.schema import Report, ReportWarning
 MIN_QUERIES = 10  # of a class pair
 MIN_GROUPS = 5  # of a class, if its queries have groups
 MAX_CALIBRATION_ERROR = 0.1
-MAX_DISAGREEMENT = 0.1  # of the rates by two judges
+MAX_DISAGREEMENT = 0.1  # of the rates by classifier and oracle
 
 
 def find_warnings(report: Report) -> Iterator[ReportWarning]:
     """Warnings about a report, with the section that each links to."""
     texts = {
         "selection": _of_split(report),
-        "classifier": (*_of_judge(report), *_of_disagreement(report)),
+        "classifier": (*_of_judge(report), *_of_oracles(report), *_of_disagreement(report)),
         "matrices": (*_of_queries(report), *_of_groups(report)),
         "data": (f"{finding.message}. Remedy: {finding.remedy}." for finding in report.data.findings),
         "provenance": _of_commits(report),
@@ -47,21 +47,42 @@ def _of_judge(report: Report) -> Iterator[str]:
             f"The classifier is right on {percent(check.accuracy)} % of the real {report.shown_split} images, "
             f"below validation_config.min_accuracy ({percent(least)} %)."
         )
-    if check.calibration_error > MAX_CALIBRATION_ERROR:
+    if report.classifier.one_vs_rest:
+        yield (
+            "The classifier's outputs seem to be those of a sigmoid per class, but are read as logits: its decisions "
+            "are right, its probabilities are not. Set validation_config.outputs to probabilities."
+        )
+    # The error is biased upwards on small splits: a calibrated classifier exceeds the limit in 5 % of them.
+    if check.calibration_error > max(MAX_CALIBRATION_ERROR, check.calibration_limit or 0):
         yield (
             f"The classifier's probabilities are {percent(check.calibration_error)} % off its accuracy, on average "
             f"(expected calibration error on {report.shown_split}): trust the rates more than the probabilities."
         )
 
 
+def _of_oracles(report: Report) -> Iterator[str]:
+    if not report.classifier.oracles:
+        yield (
+            "There is no oracle (oracles: none): nothing shows whether the generated images are converted or only fool "
+            "the classifier."
+        )
+    least = report.config["validation_config"]["min_accuracy"]
+    for name, oracle in report.classifier.oracles.items():
+        if (accuracy := oracle.splits[report.shown_split].accuracy) < least:
+            yield (
+                f"{name} is right on {percent(accuracy)} % of the real {report.shown_split} images, below "
+                f"validation_config.min_accuracy ({percent(least)} %): its rates mean little."
+            )
+
+
 def _of_disagreement(report: Report) -> Iterator[str]:
     shown = [matrix for matrix in report.matrices if matrix.split == report.shown_split]
-    for matrix, judge, metric in product(shown, report.classifier.judges, RATES):
-        first, further = (matrix.averages.number(name) for name in (metric, f"{metric}_by_{judge}"))
+    for matrix, oracle, metric in product(shown, report.classifier.oracles, RATES):
+        first, further = (matrix.averages.number(name) for name in (metric, f"{metric}_by_{oracle}"))
         if first is not None and further is not None and abs(first - further) > MAX_DISAGREEMENT:
             yield (
-                f"The judges disagree, {matrix.kind} styles: the average {METRICS[metric].label.lower()} is "
-                f"{percent(first)} % by the first and {percent(further)} % by {judge}."
+                f"Classifier and {oracle} disagree, {matrix.kind} styles: the average {METRICS[metric].label.lower()} "
+                f"is {percent(first)} % by the classifier and {percent(further)} % by {oracle}."
             )
 
 

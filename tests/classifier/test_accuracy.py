@@ -59,3 +59,30 @@ def test_a_confidence_of_1_is_in_the_last_bin():
     found = calibration(np.array([[1000.0, 0.0]]), np.array([0]))
     assert found["calibration_error"] == 0
     assert found["calibration"][0]["high"] == 1.0
+
+
+def warned(errors, images, seed, exponent=1.0):
+    """Whether one warns of a classifier that is right with its confidence to a power; to `errors`: without limit."""
+    rng = np.random.default_rng([images, seed])
+    p = rng.uniform(0.5, 1, images)
+    right = rng.random(images) < p**exponent
+    found = calibration(np.log(np.stack([p, 1 - p], 1)), np.where(right, 0, 1))
+    errors.append(found["calibration_error"] > 0.1)
+    return found["calibration_error"] > max(0.1, found["calibration_limit"])
+
+
+def test_a_calibrated_classifier_is_seldom_warned_of_on_few_images():
+    before = []
+    assert np.mean([warned(before, 50, seed) for seed in range(200)]) <= 0.08
+    assert np.mean(before) > 0.6  # without the limit
+    assert np.mean([warned(before, 50, seed, exponent=4) for seed in range(50)]) > 0.8  # far too sure
+
+
+def test_the_limit_shrinks_with_the_number_of_images_and_is_repeatable():
+    p = np.full(2000, 0.8)
+    logits, labels = np.log(np.stack([p, 1 - p], 1)), np.arange(2000) % 2
+    few, many = (calibration(logits[:count], labels[:count]) for count in (50, 2000))
+    assert few["calibration_limit"] == calibration(logits[:50], labels[:50])["calibration_limit"]
+    # One bin: the error is |k/n - 0.8|, of which 1.96 standard deviations are the 95 % quantile.
+    assert few["calibration_limit"] == pytest.approx(1.96 * (0.8 * 0.2 / 50) ** 0.5, rel=0.2)
+    assert many["calibration_limit"] == pytest.approx(1.96 * (0.8 * 0.2 / 2000) ** 0.5, rel=0.2)

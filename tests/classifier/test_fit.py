@@ -3,13 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers.builders import make_store, tiny_config
+from helpers.builders import make_index, make_store, storing, tiny_config
+from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from quac.classifier.accuracy import accuracy_report, judge_store
-from quac.classifier.fit import fit_classifier, save_torchscript
+from quac.classifier.fit import _shift, fit_classifier, fit_oracle, save_torchscript
 from quac.classifier.judge import Judge
 from quac.config.keys import changed_settings, restricted
 from quac.config.stages import StageJob
+from quac.data.store import Store, build_store
 from quac.system.errors import QuacError
 
 CPU, JOB = torch.device("cpu"), StageJob("classifier")
@@ -146,3 +149,63 @@ def test_splits_that_do_not_fit(stores, tmp_path):
 def test_a_training_that_diverges(stores):
     with pytest.raises(QuacError, match=r"classifier.lr: the training of the classifier diverged in epoch 1; lower it"):
         fit(stores, settings(lr=1e30))
+
+
+def test_an_oracle_is_another_network_of_another_seed(stores, tmp_path):
+    """As good as the classifier, whatever backbone that has."""
+    chosen, job = settings(img_size=32, backbone="resnet18", weights="x.pt"), StageJob("oracle")
+    network, record = fit_oracle(
+        stores["train"], stores["validation"], restricted(job, changed_settings(chosen, job)), CPU
+    )
+    assert record["backbone"] == "small"
+    assert network[0].out_channels == 6  # 3/4 of 8
+    as_it_is = settings(img_size=32)
+    shown = as_it_is.validation_config.model_copy(update={"scale": 1.0, "shift": 0.0})
+    as_it_is = as_it_is.model_copy(update={"validation_config": shown})
+    assert judged(network, stores["test"], as_it_is, tmp_path / "o.pt")[0] > 0.9
+    weights = fit_classifier(stores["train"], stores["validation"], as_it_is, CPU)[0].state_dict()
+    assert not torch.equal(network[0].weight[:, 0, 0, 0], weights["0.weight"][:6, 0, 0, 0])
+
+
+def test_an_oracle_that_cannot_be_trained_names_the_way_to_do_without(stores):
+    job = StageJob("oracle")
+    config = restricted(job, changed_settings(settings(lr=1e30), job))
+    with pytest.raises(
+        QuacError, match=r"oracle: classifier.lr: .* diverged .*; or do without an oracle: oracles: none"
+    ):
+        fit_oracle(stores["train"], stores["validation"], config, CPU)
+
+
+def test_a_shift_moves_by_whole_pixels_and_keeps_every_image_sharp():
+    noise = torch.randn(50, 1, 32, 48)
+    amounts = torch.rand(50, 2) * 2 - 1
+    amounts[:4] = torch.tensor([[1.0, 1.0], [-1.0, -1.0], [0.0, 0.0], [0.3, -0.1]])
+    shifted = _shift(noise, amounts)
+    assert torch.equal(shifted[0, 0, :30, :45], noise[0, 0, 2:, 3:])
+    assert torch.equal(shifted[0, 0, 30:], shifted[0, 0, 29].expand(2, 48))  # the border is repeated
+    assert torch.equal(shifted[1, 0, 2:, 3:], noise[1, 0, :30, :45])
+    assert torch.equal(shifted[2], noise[2])
+    assert torch.equal(shifted[3, 0, :31], noise[3, 0, 1:])  # 0.6 and -0.3 pixels
+    assert shifted.var() / noise.var() > 0.95
+
+
+def textures(folder, count, seed):
+    """A store of noise of varying contrast: `sharp`, and slightly `soft`."""
+    rng = np.random.default_rng(seed)
+    for name, sigma in (("sharp", 0), ("soft", 0.5)):
+        (folder / "images" / name).mkdir(parents=True)
+        for number in range(count):
+            noise = gaussian_filter(rng.normal(size=(32, 32)), sigma, mode="wrap")
+            values = 128 + noise / noise.std() * rng.uniform(10, 40)
+            Image.fromarray(values.clip(0, 255).astype(np.uint8)).save(folder / "images" / name / f"{number:03d}.png")
+    build_store(folder / "pixels.store", make_index(folder / "index.parquet", folder / "images"), storing(), "train")
+    return Store.open(folder / "pixels.store", folder / "index.parquet")
+
+
+def test_classes_that_differ_in_sharpness_alone_are_told_apart(tmp_path):
+    """Trained on images that were shifted by parts of a pixel, it classifies 86 to 93 % of them correctly."""
+    counts = {"train": 100, "validation": 50, "test": 300}
+    stores = {name: textures(tmp_path / name, count, seed) for seed, (name, count) in enumerate(counts.items())}
+    chosen = settings(img_size=32, epochs=20, patience=20, batch_size=32)
+    network, _ = fit(stores, chosen)
+    assert judged(network, stores["test"], chosen, tmp_path / "c.pt")[0] > 0.97

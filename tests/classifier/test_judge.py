@@ -6,7 +6,7 @@ import torch
 from helpers.builders import Brightness, judging, save_classifier
 from torch import nn
 
-from quac.classifier.judge import Judge, open_judges
+from quac.classifier.judge import Judge, open_oracles
 from quac.config.training import Model
 from quac.system.errors import QuacError
 
@@ -252,16 +252,23 @@ def test_a_model_that_rejects_grey_images_gets_colour(tmp_path):
     assert load(save_classifier(tmp_path / "c.pt", Strict())).channels == 3
 
 
-def test_further_judges_are_opened_by_name(tmp_path):
+def test_oracles_are_opened_by_name(tmp_path):
     paths = [save_classifier(tmp_path / f"{n}.pt", Fixed([float(n), 0.0])) for n in (1, 2)]
     sections = {"zeta": judging(scale=2.0), "alpha": judging(scale=1.0)}
-    judges = open_judges(sections, paths, Model(img_size=32, input_dim=1), ["a", "b"], CPU)
-    assert {name: (judge.path.name, judge.judging.scale) for name, judge in judges.items()} == {
+    oracles = open_oracles(sections, paths, Model(img_size=32, input_dim=1), ["a", "b"], CPU)
+    assert {name: (judge.path.name, judge.judging.scale) for name, judge in oracles.items()} == {
         "alpha": ("1.pt", 1.0),
         "zeta": ("2.pt", 2.0),
     }
-    with pytest.raises(QuacError, match=r"Name another classifier in judges\.alpha$"):
-        open_judges(sections, paths, Model(img_size=32, input_dim=1), ["a", "b", "c"], CPU)
+    with pytest.raises(QuacError, match=r"Name another classifier in oracles\.alpha$"):
+        open_oracles(sections, paths, Model(img_size=32, input_dim=1), ["a", "b", "c"], CPU)
+
+
+def test_the_oracle_of_the_workflow_gets_the_images_as_they_are(tmp_path):
+    path, model = save_classifier(tmp_path / "c.pt", Fixed([1.0, 0.0])), Model(img_size=64, input_dim=1)
+    ((name, oracle),) = open_oracles("auto", [path], model, ["a", "b"], CPU).items()
+    assert (name, oracle.judging.scale, oracle.judging.shift, oracle.judging.img_size) == ("oracle", 1, 0, 64)
+    assert open_oracles("none", [], model, ["a", "b"], CPU) == {}
 
 
 def test_logits_are_finite_for_a_probability_of_0(tmp_path):

@@ -122,6 +122,30 @@ def test_faults_name_the_key_and_the_remedy(sections, expected):
 SPLIT = {"source": "all", "train": 0.8, "validation": 0.2, "test": 0}
 
 
+def test_oracles_are_one_by_default_several_or_none():
+    assert resolve(raw()).oracles == "auto"
+    assert resolve(raw(oracles="none")).oracles == "none"
+    config = resolve(raw(oracles={"strict": "c.pt", "large": {"classifier_checkpoint": "d.pt", "img_size": 224}}))
+    assert {name: (oracle.classifier_checkpoint, oracle.img_size) for name, oracle in config.oracles.items()} == {
+        "strict": ("c.pt", 128),
+        "large": ("d.pt", 224),
+    }
+    assert resolve(config.model_dump()) == config
+
+
+@pytest.mark.parametrize(
+    ("sections", "faults"),
+    [
+        ({"judges": {"strict": "c.pt"}}, ["judges: renamed; call it oracles. It has the same entries."]),
+        ({"oracles": "c.pt"}, ["oracles: must be auto, none, or {name: file or section} (given: 'c.pt')"]),
+        ({"oracles": {"a b": "c.pt"}}, ["oracles.a b: string should match pattern '^[\\w-]+$' (given: 'a b')"]),
+        ({"oracles": {"a": {"scale": 2.0}}}, ["oracles.a.classifier_checkpoint: missing; it has no default"]),
+    ],
+)
+def test_faults_of_oracles_are_named_once(sections, faults):
+    assert fault(raw(**sections)).splitlines()[1:] == [f"  {text}" for text in faults]
+
+
 def test_a_split_maker_names_the_sources():
     config = resolve({"split": {"source": "all"}, "solver": {"root_dir": "r"}})
     assert [section.source for section in config.splits.values()] == [

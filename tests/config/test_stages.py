@@ -16,6 +16,7 @@ from quac.system.errors import QuacError
 
 CONVERT = {"convert_validation", "convert_test"}
 CONVERTING = {*CONVERT, "style_grids_validation", "style_grids_test", "score"}
+FITTED = {"classifier", "oracle"}
 STORES = {"store_train", "store_validation", "store_test"}
 NO_SOURCE = {"source": None}
 SPLIT_MADE = {"split": {"source": "a"}, "data": NO_SOURCE, "validation_data": NO_SOURCE, "test_data": NO_SOURCE}
@@ -39,8 +40,8 @@ def changed(**sections):
         ({"solver": {"precision": "bf16"}}, {"train"}),
         ({"loss": {"lambda_cls": 1}}, {"train"}),
         ({"data": {"batch_size": 5}}, {"train"}),
-        ({"data": {"augment": {"hflip": 0.5}}}, {"train", "classifier"}),
-        ({"data": {"rand_crop_prob": 0.5}}, {"train", "classifier"}),
+        ({"data": {"augment": {"hflip": 0.5}}}, {"train", *FITTED}),
+        ({"data": {"rand_crop_prob": 0.5}}, {*STORES, "train", *FITTED}),
         ({"data": {"sampling": "natural"}}, {"train", "checks"}),
         ({"data": {"sampling": {"a": 1, "b": 2}}}, {"train", "checks"}),
         ({"data": {"preprocess": "crop"}}, {"checks", *STORES, "train"}),
@@ -53,11 +54,11 @@ def changed(**sections):
         ({"run": {"save_from": 3}}, {"save_plan", "select"}),
         ({"run": {"save_from": 0}}, set()),
         ({"run": {"total_iters": 9}}, {"save_plan", "select"}),
-        ({"run": {"seed": 1}}, {"train", "classifier", *CONVERTING}),
+        ({"run": {"seed": 1}}, {"train", *FITTED, *CONVERTING}),
         ({"model": {"conv_dim": 5}}, {"train"}),
         ({"model": {"num_domains": 2}}, {"checks"}),
-        ({"data": {"img_size": 64}}, {"checks", *STORES, "train", "classifier", "check", *CONVERTING}),
-        ({"data": {"grayscale": False}}, {*STORES, "train", "classifier", "check", *CONVERTING}),
+        ({"data": {"img_size": 64}}, {"checks", *STORES, "train", *FITTED, "check", *CONVERTING}),
+        ({"data": {"grayscale": False}}, {*STORES, "train", *FITTED, "check", *CONVERTING}),
         ({"data": {"source": "elsewhere"}}, {"index_train"}),
         ({"test_data": {"source": "elsewhere"}}, {"index_test"}),
         ({"data": {"classes": ["b", "a"]}}, INDEXES),
@@ -65,9 +66,10 @@ def changed(**sections):
         ({"validation_config": {"min_accuracy": 0.5}}, {"check"}),
         ({"validation_config": {"scale": 0.5}}, {"classifier", "check", *CONVERTING}),
         ({"test_data": {"reference": "data/test"}}, {"convert_test", "style_grids_test"}),
-        ({"classifier": {"epochs": 3}}, {"classifier"}),
+        ({"classifier": {"epochs": 3}}, {*FITTED}),
         ({"classifier": {"backbone": "resnet18"}}, {"classifier"}),
-        ({"judges": {"strict": "c.pt"}}, {"check", *CONVERT}),
+        ({"oracles": {"strict": "c.pt"}}, {"oracle", "check", *CONVERT}),
+        ({"oracles": "none"}, {"oracle", "check", *CONVERT}),
     ],
 )
 def test_a_setting_changes_the_keys_of_the_stages_that_depend_on_it(sections, stages):
@@ -97,6 +99,20 @@ def test_mask_settings_are_in_the_keys_of_what_converts_if_masks_are_used():
     assert changed(conversion={"mask": "paste"}) == CONVERTING
     pasted, soft = (keys_of(tiny_config(conversion={"mask": "paste", **more})) for more in ({}, edge))
     assert {stage for stage in keys if pasted[stage] != soft[stage]} == CONVERTING
+
+
+def test_oracles_are_no_input_of_training_selection_and_the_classifier():
+    """Whatever they are, none of these runs again for them."""
+    strict = {"strict": {"classifier_checkpoint": "c.pt", "scale": -1.0}}
+    for oracles in ("none", {"strict": "c.pt"}, strict):
+        assert not changed(oracles=oracles) & {"train", "save_plan", "select", "score", "classifier"}
+        assert changed(oracles=oracles) >= {"check", *CONVERT}
+    own = {"classifier_checkpoint": "mine.pt"}
+    assert "oracle" in keys_of(tiny_config(validation_config=own))  # also with a classifier of the user's
+    assert keys_of(tiny_config(oracles="none"))["check"]["oracles"] == "none"
+    for oracles in ("auto", "none"):
+        settings = changed_settings(tiny_config(oracles=oracles), StageJob("check"))
+        assert restricted(StageJob("check"), settings).oracles == oracles
 
 
 def with_value(section, path, value):
@@ -144,7 +160,7 @@ def test_a_key_file_gives_back_the_settings_of_its_stage(tmp_path, name):
         data={"source": None, "augment": {"hflip": 0.5}, "range": [0, 4095], "sampling": {"a": 1, "b": 2}},
         validation_data={"source": None},
         test_data={"source": None, "reference": "test"},
-        judges={"strict": {"classifier_checkpoint": "c.pt", "scale": [1.0, 2.0]}},
+        oracles={"strict": {"classifier_checkpoint": "c.pt", "scale": [1.0, 2.0]}},
         loss={"lambda_cls": 1, "ramps": {"cyc": {"end_step": 5, "end": 2}}},
         conversion={"mask": "paste", "mask_edge": 3},
         checks={"severity": {"blank": "error"}},
@@ -190,7 +206,7 @@ def test_a_damaged_key_file_is_named(tmp_path, text):
 
 
 def test_every_key_that_a_stage_lists_exists():
-    config = tiny_config(judges={"strict": "c.pt"}, conversion={"mask": "paste"}, loss={"lambda_cls": 1})
+    config = tiny_config(oracles={"strict": "c.pt"}, conversion={"mask": "paste"}, loss={"lambda_cls": 1})
     leaves = [leaf for leaf, *_ in _leaves(config)]
     for job in stage_jobs(config):
         for read in (*job.reads(config), *job.files(config)):

@@ -9,6 +9,7 @@ from PIL import Image
 from quac.data.augment import DRAWS, augment
 from quac.data.batches import DeviceCache, TrainingBatches, as_written, load, to_pixels, to_range
 from quac.data.store import Store, build_store
+from quac.system.errors import QuacError
 
 CPU = torch.device("cpu")
 
@@ -93,18 +94,73 @@ def test_no_augmentation_by_default():
     assert augment(images, data.augment, torch.zeros(DRAWS, 8)) is images
 
 
-def test_crops_show_a_part_of_the_image_at_the_full_size():
-    ramp = torch.linspace(-1, 1, 64).expand(1, 1, 64, 64).repeat(200, 1, 1, 1)
-    data = tiny_config(data={"rand_crop_prob": 0.5}).data
-    out = augment(ramp, data.augment, torch.from_numpy(np.random.default_rng(0).random((DRAWS, 200), np.float32)))
-    cropped = (out != ramp).flatten(1).any(1)
-    assert out.shape == ramp.shape
+def zoomable(folder, images, **options):
+    """The store of images (arrays) of a training with random crops."""
+    (folder / "images/a").mkdir(parents=True)
+    for number, pixels in enumerate(images):
+        Image.fromarray(pixels).save(folder / f"images/a/{number:03d}.png")
+    index, config = make_index(folder / "index.parquet", folder / "images"), storing(**options)
+    chances = config.data.augment.model_copy(update={"crop_probability": 0.5})
+    config = config.model_copy(update={"data": config.data.model_copy(update={"augment": chances})})
+    build_store(folder / "pixels.store", index, config, "train")
+    return Store.open(folder / "pixels.store", folder / "index.parquet")
+
+
+def test_crops_show_a_part_of_the_image_at_the_full_size(tmp_path):
+    ramp = np.arange(128, dtype=np.uint8) + np.arange(96, dtype=np.uint8)[:, None]  # to the right, and down
+    store = zoomable(tmp_path, [ramp] * 2)
+    out = batches(store, batch_size=200, augment={"crop_probability": 0.5})[0].x_real
+    cropped = (out != load(store, [0], CPU, 2.0, -1.0)).flatten(1).any(1)
+    assert out.shape == (200, 1, 32, 32)
     assert abs(cropped.float().mean() - 0.5) < 0.1
-    width = (out[cropped][:, 0, 0, -1] - out[cropped][:, 0, 0, 0]) / 2
+    width = (out[cropped][:, 0, 0, -1] - out[cropped][:, 0, 0, 0]) / (
+        out[~cropped][0, 0, 0, -1] - out[~cropped][0, 0, 0, 0]
+    )
     assert 0.8 < width.min() < 0.9
-    assert width.max() <= 1.0001
-    assert out.min() >= -1
-    assert out.max() <= 1
+    assert width.max() <= 1.01
+    assert out[cropped][:, 0, 0, 0].amin() < -0.9
+    assert out[cropped][:, 0, -1, -1].amax() > 0.7
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        (64, {}),
+        (300, {}),  # more than 4 times as large: kept at 128
+        (64, {"preprocess": "resize_and_crop", "load_size": 40}),
+        (64, {"preprocess": "resize_and_center_crop", "load_size": 40}),
+    ],
+)
+def test_a_crop_is_as_sharp_as_an_image_that_is_not_cropped(tmp_path, size, options):
+    rng = np.random.default_rng(0)
+    store = zoomable(tmp_path, rng.integers(0, 256, (20, size, size), np.uint8), **options)
+    plain, cropped = (batches(store, augment={"crop_probability": chance})[0].x_real for chance in (0, 1))
+    assert 0.95 < cropped.var() / plain.var() < 1.6  # fewer pixels of the file are averaged
+    assert not (plain == cropped).flatten(1).all(1).any()
+
+
+def test_a_crop_is_of_the_image_and_place_that_was_drawn(tmp_path):
+    """Smooth images of many sizes: a crop is nearly the same as one of the stored image, resized by Pillow."""
+    y, x = np.mgrid[:70, :90]
+    images = [(127 + 60 * np.sin(y / (9 + n)) + 60 * np.cos(x / (7 + n))).astype(np.uint8) for n in range(6)]
+    store = zoomable(tmp_path, images, preprocess="scale_shortside_and_crop", load_size=40)
+    rows, offsets = np.arange(6), np.array([np.arange(6), 2 * np.arange(6)])
+    boxes = np.array([[0.05], [0.1], [0.9], [0.85]]).repeat(6, 1)
+    for row, crop in zip(rows, store.zooms(rows, offsets, boxes, 32), strict=True):
+        top, left = offsets[:, row] + 32 * boxes[1::-1, 0]
+        box = (left, top, left + 32 * 0.9, top + 32 * 0.85)
+        expected = Image.fromarray(store[row][0]).resize((32, 32), Image.Resampling.BICUBIC, box)
+        assert np.abs(crop[0].astype(int) - np.asarray(expected)).max() < 12
+        assert np.abs(crop[0].astype(int) - np.asarray(expected)).mean() < 2
+
+
+def test_without_random_crops_the_store_holds_no_larger_images(tmp_path):
+    image = np.zeros((64, 64), np.uint8)
+    assert zoomable(tmp_path / "zoomable", [image]).details.shapes.tolist() == [[1, 64, 64]]
+    store = make_store(tmp_path / "plain", {"a": 2})
+    assert store.details is None
+    with pytest.raises(QuacError, match=r"without the larger images for crops. Run the workflow again"):
+        batches(store, augment={"crop_probability": 0.5})[0]
 
 
 def test_rotations_are_by_quarters_with_equal_chances():

@@ -94,15 +94,15 @@ def test_single_files_have_the_digests_of_their_content(folder):
     paths = {name: write(folder / f"{name}.pt", name) for name in ("classifier", "strict", "init", "weights")}
     named = files(
         validation_config={"classifier_checkpoint": paths["classifier"]},
-        judges={"strict": paths["strict"]},
+        oracles={"strict": paths["strict"]},
         init={"from": paths["init"]},
         loss={"lambda_cls": 1.0},
     )
     classifier = {CLASSIFIER: file_sha256(paths["classifier"])}
-    judges = {"judges.strict.classifier_checkpoint": file_sha256(paths["strict"])}
+    oracles = {"oracles.strict.classifier_checkpoint": file_sha256(paths["strict"])}
     assert named.digests(StageJob("train")) == {"init.from": file_sha256(paths["init"]), **classifier}
     for job in (StageJob("check"), StageJob("convert", "test")):
-        assert named.digests(job) == {**classifier, **judges}
+        assert named.digests(job) == {**classifier, **oracles}
     for job in (StageJob("score"), StageJob("style_grids", "validation")):
         assert named.digests(job) == classifier
     for job in (StageJob("store", "train"), StageJob("select"), StageJob("report"), StageJob("classifier")):
@@ -120,7 +120,7 @@ def test_files_that_are_not_given_have_no_digest():
     ("sections", "job", "key"),
     [
         ({"validation_config": {"classifier_checkpoint": "nowhere.pt"}}, "check", CLASSIFIER),
-        ({"judges": {"strict": "nowhere.pt"}}, "check", "judges.strict.classifier_checkpoint"),
+        ({"oracles": {"strict": "nowhere.pt"}}, "check", "oracles.strict.classifier_checkpoint"),
         ({"classifier": {"backbone": "resnet18", "weights": "nowhere.pt"}}, "classifier", "classifier.weights"),
         ({"init": {"from": "nowhere.pt"}}, "train", "init.from"),
     ],
@@ -137,6 +137,11 @@ def test_a_classifier_that_the_workflow_makes_is_refused(folder):
     assert files(**sections).digests(StageJob("score")) == {CLASSIFIER: file_sha256(path)}
     with pytest.raises(QuacError, match="is made by the workflow itself; leave the key out, or copy the file"):
         files(owners=(ROOT, "shared"), **sections).digests(StageJob("score"))
+    write(folder / "shared/classifier/oracle.pt")
+    with pytest.raises(
+        QuacError, match=r"^oracles\.a\.classifier_checkpoint: .*oracle\.pt is made by the workflow itself"
+    ):
+        files(owners=(ROOT, "shared"), oracles={"a": "shared/classifier/oracle.pt"}).digests(StageJob("check"))
 
 
 def test_initial_weights_of_a_run_of_the_same_config_are_refused(folder):

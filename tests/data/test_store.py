@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from quac.config.training import Model
-from quac.data.images import read_image, resize, to_channels, to_depth
+from quac.data.images import read_image, resize, to_channels, to_depth, write_png
 from quac.data.store import Store, build_store, evenly_spaced, open_stores
 from quac.system.errors import QuacError
 from quac.system.tables import read_table
@@ -219,3 +219,24 @@ def test_a_split_is_stored_by_the_settings_of_its_key(tmp_path):
         build_store(tmp_path / "pixels.store", index, config, split)
         store = open_stores([tmp_path / "pixels.store"], [tmp_path / "index.parquet"])["train"]
         assert store[0].shape == shape
+        assert store.details is None
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_the_training_split_has_larger_images_for_random_crops(tmp_path, depth):
+    (tmp_path / "images/a").mkdir(parents=True)
+    pixels = (np.arange(50 * 60).reshape(50, 60) * (np.iinfo(depth).max // 3000 or 1)).astype(depth)
+    write_png(tmp_path / "images/a/one.png", pixels[:, :, None])
+    index = make_index(tmp_path / "index.parquet", tmp_path / "images")
+    crops, stores = {"augment": {"crop_probability": 0.5}}, {}
+    for split, data in (("train", {}), ("train", crops), ("test", crops)):
+        config = restricted_config("store", split, data=data)
+        build_store(tmp_path / f"{split}{len(data)}.store", index, config, split)
+        stores[split, len(data)] = Store.open(tmp_path / f"{split}{len(data)}.store", tmp_path / "index.parquet")
+    plain, cropped, test = stores.values()
+    assert (plain.details, test.details) == (None, None)
+    assert (cropped[0] == plain[0]).all()
+    assert (cropped.details.flat.reshape(50, 60) == pixels).all()
+    whole = cropped.zooms([0], np.zeros((2, 1), int), np.array([[0], [0], [1], [1]]), 32)
+    assert whole.dtype == depth
+    assert (whole[0] == plain[0]).all()

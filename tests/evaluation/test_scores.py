@@ -180,7 +180,7 @@ def test_a_class_that_is_never_right_has_no_rate_of_right_queries():
     assert score(tries.assign(query_predicted="c"), index((("a", 1), ("b", 1))))[1]["translation_rate_right"] is None
 
 
-def test_each_further_judge_has_rates_of_its_own():
+def test_each_oracle_has_rates_of_its_own():
     tries = table({("a", "b"): ["bb", "aa"], ("b", "a"): ["aa", "aa"]})
     cells, averages = score(tries.assign(predicted_by_strict="a"), index((("a", 2), ("b", 2))))
     assert cells["translation_rate"].tolist() == [0.5, 1]
@@ -189,6 +189,16 @@ def test_each_further_judge_has_rates_of_its_own():
     assert averages["conversion_rate_by_strict"] == 0.5
     limits = cells["translation_rate_by_strict_low"][1], cells["translation_rate_by_strict_high"][1]
     assert limits == rate_interval(np.ones(2))
+
+
+def test_agreement_is_the_share_of_tries_that_both_call_the_target():
+    tries = table({("a", "b"): ["bb", "ba"], ("b", "a"): ["aa", "ba"]})
+    tries = tries.sort_values(["source", "query", "try"])
+    oracle = ["b", "a", "b", "b", "a", "a", "b", "b"]
+    cells, averages = score(tries.assign(predicted_by_strict=oracle), ["a", "b"])
+    assert cells["agreement_with_strict"].tolist() == [2 / 4, 2 / 4]
+    assert cells["translation_rate_by_strict"].tolist() == [3 / 4, 2 / 4]
+    assert averages["agreement_with_strict"] == 0.5
 
 
 def test_the_diagonal_has_cells_and_no_part_in_the_averages():

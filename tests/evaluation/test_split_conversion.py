@@ -19,7 +19,7 @@ from quac.system.tables import read_table, write_table
 CPU = torch.device("cpu")
 CLASSES = ["across", "along"]
 # With an oracle, and other than default in what scores and converts.
-CONFIG = tiny_config(judges={"strict": "strict.pt"}, selection={"tries": 3, "max_per_class": 2})
+CONFIG = tiny_config(oracles={"strict": "strict.pt"}, selection={"tries": 3, "max_per_class": 2})
 
 
 def config_of(stage, split=None):
@@ -65,8 +65,8 @@ def test_a_checkpoint_is_scored_by_all_style_kinds_and_the_tries_of_the_selectio
 
 def test_a_split_is_converted_by_one_style_kind_and_measured_in_full(folder, common, tmp_path):
     opened = SplitConversion(config_of("convert", "test"), *common, ["latent"])
-    judges = [folder / "c.pt"]
-    whole = opened.convert(judges, tmp_path / "images")
+    oracles = [folder / "c.pt"]
+    whole = opened.convert(oracles, tmp_path / "images")
     different = whole.frame[whole.frame["source"] != whole.frame["target"]]
     assert len(different) == 5 * 2
     assert different[["ssim", "cycle", "diversity", "logit_along", "p_target_by_strict"]].notna().all(axis=None)
@@ -74,7 +74,7 @@ def test_a_split_is_converted_by_one_style_kind_and_measured_in_full(folder, com
     assert len(whole.frame) == 5 * (2 + 1)
     assert len(list((tmp_path / "images").rglob("*.png"))) == 5
     for i in range(2):
-        shard = opened.convert(judges, tmp_path / f"images{i}", shard=(i, 2))
+        shard = opened.convert(oracles, tmp_path / f"images{i}", shard=(i, 2))
         shard.write(tmp_path / f"{i}.parquet")
     folders = [tmp_path / f"images{i}" for i in range(2)]
     gather([tmp_path / f"{i}.parquet" for i in range(2)], tmp_path / "whole.parquet", folders, tmp_path / "together")

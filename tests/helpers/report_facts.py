@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from quac.evaluation.metrics import METRICS, RATES
+from quac.evaluation.metrics import RATES
+from quac.report.matrices import metrics_of
 from quac.report.pictures import Pictures
 from quac.report.reading import read_report
 from quac.report.schema import GalleryEntry, Matrix, Report
@@ -63,6 +64,14 @@ def tiny_report() -> Report:
                 "channels": 1,
                 "classes": CLASSES,
                 "splits": {split: accuracy() for split in ("train", "validation", "test")},
+                "oracles": {
+                    "oracle": {
+                        "classifier": "results/tiny/classifier/oracle.pt",
+                        "digest": "oracle digest",
+                        "outputs": "logits",
+                        "splits": {split: accuracy() for split in ("train", "validation", "test")},
+                    }
+                },
                 "fit": {
                     "backbone": "small",
                     "parameters": 4646,
@@ -149,6 +158,7 @@ def accuracy():
         "accuracy_per_class": dict.fromkeys(CLASSES, 0.9),
         "confusion": [[9, 1], [1, 9]],
         "calibration_error": 0.05,
+        "calibration_limit": 0.12,
         "calibration": [row],
     }
 
@@ -164,9 +174,9 @@ def history():
 
 
 def metrics(value):
-    """Every metric, the rates with intervals."""
+    """Every metric, the rates with intervals, also those of the oracle."""
     ends = {f"{rate}{end}": value + shift for rate in RATES for end, shift in {"_low": -0.05, "_high": 0.05}.items()}
-    return dict.fromkeys(METRICS, value) | ends
+    return dict.fromkeys([*metrics_of(["oracle"])], value) | ends
 
 
 def matrix(split, kind):
@@ -234,7 +244,8 @@ def with_classes(report: Report, names: list[str]) -> Report:
     for split in report.data.splits.values():
         split.images = dict.fromkeys(names, 5)
     report.data.samples = {name: [f"{name}/1.png"] for name in names}
-    for check in report.classifier.splits.values():
+    checked = (report.classifier, *report.classifier.oracles.values())
+    for check in (check for classifier in checked for check in classifier.splits.values()):
         check.confusion = [[1] * len(names) for _ in names]
         check.accuracy_per_class = dict.fromkeys(names, 0.5)
     return report

@@ -13,7 +13,8 @@ DASH = "\N{EN DASH}"
 
 def test_every_matrix_is_shown():
     found = [(panel.split, panel.kind, panel.metric.name) for panel in panels_of(tiny_report())]
-    assert found == [(split, kind, name) for split in ("test", "validation") for kind in KINDS for name in METRICS]
+    names = [*METRICS, "translation_rate_by_oracle", "conversion_rate_by_oracle", "agreement_with_oracle"]
+    assert found == [(split, kind, name) for split in ("test", "validation") for kind in KINDS for name in names]
 
 
 def test_the_table_beside_the_report_has_every_cell(finished):
@@ -77,10 +78,10 @@ def test_a_metric_that_an_older_report_does_not_have_is_shown_with_dashes(monkey
     assert "Toy distance" in render(report, pictures_of(report))
 
 
-def test_further_judges_have_their_own_matrices():
+def test_oracles_have_their_own_matrices():
     report = tiny_report()
-    checked = report.classifier.model_dump(exclude={"judges", "fit", "classes"})
-    report.classifier.judges["strict"] = CheckedClassifier.model_validate(checked)
+    checked = report.classifier.model_dump(exclude={"oracles", "fit", "classes"})
+    report.classifier.oracles["strict"] = CheckedClassifier.model_validate(checked)
     for matrix in report.matrices:
         for numbers in (*matrix.cells, matrix.averages):
             numbers.translation_rate_by_strict = numbers.conversion_rate_by_strict = 0.25

@@ -30,6 +30,9 @@ def test_rendering_again_gives_the_same_file(tmp_path):
 def test_the_report_of_the_workflow_is_that_of_its_numbers(finished):
     report = report_of(finished)
     assert report.format == 2
+    assert list(report.classifier.oracles) == ["oracle"]
+    assert all(matrix.averages.number("agreement_with_oracle") is not None for matrix in report.matrices)
+    assert "fit_oracle" in [stage.stage for stage in report.stages]
     text = re.sub(r'"data:image/[^"]*"|url\(data:[^)]*\)', "", (finished.folder / "reports/tiny.html").read_text())
     again = re.sub(r'"data:image/[^"]*"|url\(data:[^)]*\)', "", render(report, pictures_of(report)))
     for name in SECTIONS:
@@ -67,6 +70,21 @@ def test_the_accuracy_of_one_fact_alone_is_shown_beside_chance():
     text = re.sub(r"<[^>]*>", " ", render(report, pictures_of(report)))
     assert "width 93.8 87.5 to 100.0 50.0 24" in re.sub(r"\s+", " ", text)
     assert "plate \N{EN DASH} \N{EN DASH} 50.0 3" in re.sub(r"\s+", " ", text)
+
+
+def test_the_verdict_shows_the_oracle_or_that_there_is_none():
+    report = tiny_report()
+    for matrix in report.matrices:
+        matrix.averages.translation_rate_by_oracle, matrix.averages.agreement_with_oracle = 0.215, 0.203
+    html = render(report, pictures_of(report))
+    verdict = html[html.index('id="verdict"') : html.index('id="data"')]
+    assert verdict.count("21.5 % by oracle") == 2
+    assert verdict.count("<dt>Agreement with oracle</dt>") == verdict.count("<strong>20.3<") == 2
+    assert "nothing protects these rates" not in verdict
+    report.classifier.oracles = {}
+    html = render(report, pictures_of(report))
+    assert "No oracle judged the images: nothing protects these rates" in html
+    assert "by oracle" not in html
 
 
 def test_a_shortened_gallery_states_that():

@@ -60,6 +60,17 @@ def test_version_1_is_compared_with_version_2(tmp_path):
     assert "Different reference images than tiny: new." in list(find_warnings(runs))
 
 
+def test_oracles_were_called_judges(tmp_path):
+    content = tiny_report().model_dump(mode="json")
+    content["classifier"]["judges"] = content["classifier"].pop("oracles")
+    content["config"]["judges"] = {}
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    report = read_report(tmp_path / "old.json")
+    assert list(report.classifier.oracles) == ["oracle"]
+    assert report.config["oracles"] == "none"
+    assert "judges" not in report.config
+
+
 def test_a_newer_format_is_named(tmp_path):
     path = tmp_path / "new.json"
     path.write_text(json.dumps({"format": 3}))

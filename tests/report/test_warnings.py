@@ -20,6 +20,20 @@ def below_minimum(report):
     report.accuracy.accuracy = 0.7
 
 
+def weak_oracle(report):
+    report.config["validation_config"]["min_accuracy"] = 0.8
+    report.classifier.oracles["oracle"].splits["test"].accuracy = 0.7
+
+
+def test_a_calibration_error_that_chance_explains_is_no_warning():
+    assert warnings_of(lambda report: setattr(report.accuracy, "calibration_error", 0.11)) == []
+
+    def of_an_older_version(report):
+        report.accuracy.calibration_error, report.accuracy.calibration_limit = 0.11, None
+
+    assert "11.0 % off" in warnings_of(of_an_older_version)[0][1]
+
+
 FINDING = Finding(code="x", severity="warning", message="alike", remedy="look")
 MASKS = Masks(edge=0, queries={"test": (12, 15)})
 
@@ -30,7 +44,10 @@ MASKS = Masks(edge=0, queries={"test": (12, 15)})
         ("selection", "There is no test split", lambda r: setattr(r.selection, "split", "test")),
         ("classifier", "part of the training loss", lambda r: r.config["loss"].update(lambda_cls=0.5)),
         ("classifier", "right on 70.0 %", below_minimum),
-        ("classifier", "11.0 % off", lambda r: setattr(r.accuracy, "calibration_error", 0.11)),
+        ("classifier", "13.0 % off", lambda r: setattr(r.accuracy, "calibration_error", 0.13)),
+        ("classifier", "nothing shows whether", lambda r: r.classifier.oracles.clear()),
+        ("classifier", "oracle is right on 70.0 %", weak_oracle),
+        ("classifier", "a sigmoid per class", lambda r: setattr(r.classifier, "one_vs_rest", True)),
         ("matrices", "queries of: across 9", lambda r: setattr(r.matrices[2].cells[0], "scored", 9)),
         ("matrices", "groups of test queries of: across 4.", lambda r: setattr(r.matrices[2].cells[0], "groups", 4)),
         ("matrices", "3 of 15 test queries", lambda r: setattr(r, "masks", MASKS)),
@@ -47,13 +64,14 @@ def test_five_groups_are_enough():
     assert warnings_of(lambda report: setattr(report.matrices[2].cells[0], "groups", 5)) == []
 
 
-def test_warns_of_judges_that_disagree():
+def test_warns_of_an_oracle_that_disagrees():
     def disagree(report):
-        checked = report.classifier.model_dump(exclude={"judges", "fit", "classes"})
-        report.classifier.judges["other"] = CheckedClassifier.model_validate(checked)
+        checked = report.classifier.model_dump(exclude={"oracles", "fit", "classes"})
+        report.classifier.oracles["other"] = CheckedClassifier.model_validate(checked)
         averages = report.matrices[2].averages
         averages.translation_rate, averages.conversion_rate = 0.9, 1.0
+        averages.translation_rate_by_oracle, averages.conversion_rate_by_oracle = 0.9, 1.0
         averages.translation_rate_by_other, averages.conversion_rate_by_other = 0.81, 0.85
 
     ((_, text),) = warnings_of(disagree)
-    assert "conversion rate is 100.0 % by the first and 85.0 % by other" in text
+    assert "conversion rate is 100.0 % by the classifier and 85.0 % by other" in text

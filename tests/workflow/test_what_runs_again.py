@@ -13,6 +13,7 @@ ONLY_CHOSEN_ANEW = {"select_checkpoint": 1, "convert": 4, "matrices": 4, "show_s
 AFTER_JUDGE = {"score_checkpoint": 2, **ONLY_CHOSEN_ANEW}
 AFTER_TRAINING = {"publish_checkpoint": 2, **AFTER_JUDGE}
 ONE_CHECKPOINT_MORE = {"publish_checkpoint": 1, "score_checkpoint": 1, **ONLY_CHOSEN_ANEW}
+FITTED = {"fit_classifier": 1, "fit_oracle": 1}
 EIGHT_CHECKPOINTS_MORE = {"publish_checkpoint": 8, "score_checkpoint": 8}
 
 
@@ -83,9 +84,10 @@ def test_another_classifier_does_not_train_again(edited):
     assert edited.plan() == {"check_classifier": 1, **AFTER_JUDGE}
 
 
-def test_a_further_judge_judges_what_is_reported_and_chooses_nothing(edited):
+@pytest.mark.parametrize("oracles", [{"strict": "further.pt"}, "none"])
+def test_an_oracle_judges_what_is_reported_and_chooses_nothing(edited, oracles):
     save_classifier(edited.folder / "further.pt", Brightness())
-    edited.edit("judges", strict="further.pt")
+    edited.config["oracles"] = oracles
     assert edited.plan() == {"check_classifier": 1, "convert": 4, "matrices": 4, "report": 1}
 
 
@@ -98,13 +100,13 @@ def test_another_classifier_trains_again_with_a_classifier_loss(edited):
 
 def test_a_new_validation_image_does_not_train(edited):
     write_images(edited.folder / "data/validation", {"along": 1}, seed=9)
-    data = {"index_images": 1, "check_splits": 1, "store_images": 1, "fit_classifier": 1, "check_classifier": 1}
+    data = {"index_images": 1, "check_splits": 1, "store_images": 1, **FITTED, "check_classifier": 1}
     assert edited.plan() == {**data, **AFTER_JUDGE}
 
 
 def test_a_new_training_image_trains_again(edited):
     write_images(edited.folder / "data/train", {"along": 1}, seed=9)
-    data = {"index_images": 1, "check_splits": 1, "store_images": 1, "fit_classifier": 1, "check_classifier": 1}
+    data = {"index_images": 1, "check_splits": 1, "store_images": 1, **FITTED, "check_classifier": 1}
     assert edited.plan() == {**data, "train": 1, **AFTER_TRAINING}
 
 

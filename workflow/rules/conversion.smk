@@ -15,11 +15,11 @@ rule convert:
         gpu=1,
         mem_mb=8000,
     params:
-        judges=option_per_file("--judge", "judges"),
+        oracles=option_per_file("--oracle", "oracles"),
         options=device_options,
     shell:
         "quac convert-split --key {input.key:q} --selected {input.selected:q} --classifier {input.classifier:q}"
-        " {params.judges:q}"
+        " {params.oracles:q}"
         " --store {input.store:q} --index {input.index:q}"
         " --reference-store {input.reference_store:q} --reference-index {input.reference_index:q}"
         " --kind {wildcards.kind} --out {output.table:q} --images {output.images:q} {params.options} --log-file {log:q}"
@@ -38,7 +38,7 @@ use rule convert as convert_shard with:
     wildcard_constraints:
         root=roots_where(whole=False),
     params:
-        judges=option_per_file("--judge", "judges"),
+        oracles=option_per_file("--oracle", "oracles"),
         options=shard_options,
 
 

@@ -52,14 +52,22 @@ def classifier_file(wc):
     return user_file("validation_config.classifier_checkpoint")(wc) or in_judge("classifier.pt")(wc)
 
 
-def further_judges(wc):
-    """Classifiers that judge too, in the order of their names."""
-    return [ancient(judge.classifier_checkpoint) for _, judge in sorted(run_of(wc).judges.items())]
+def oracles(wc):
+    """Classifiers that choose nothing: ours, or the user's in the order of their names."""
+    given = run_of(wc).oracles
+    if isinstance(given, str):
+        return [in_judge("oracle.pt")(wc)] if given == "auto" else []
+    return [ancient(oracle.classifier_checkpoint) for _, oracle in sorted(given.items())]
 
 
 def classifier_record(wc):
     """The record of the classifier's training, if the workflow trains it."""
     return [] if run_of(wc).validation_config.classifier_checkpoint else [in_judge("fit.json")(wc)]
+
+
+def oracle_record(wc):
+    """The record of the oracle's training, if the workflow trains it."""
+    return [in_judge("oracle.json")(wc)] if run_of(wc).oracles == "auto" else []
 
 
 def classifier_of_training(wc):
@@ -118,7 +126,7 @@ def by_selected(output, inputs):
 
 def converting(output):
     """Input function: what the conversion of a split by the selected checkpoint takes."""
-    return by_selected(output, {"judges": further_judges, "key": key_of("convert_{split}")})
+    return by_selected(output, {"oracles": oracles, "key": key_of("convert_{split}")})
 
 
 def every_shard(pattern):

@@ -6,6 +6,7 @@ rule report:
         stores=every_split(".store"),
         checks=in_data("checks.json"),
         classifier_fit=classifier_record,
+        oracle_fit=oracle_record,
         classifier_check=in_judge("check.json"),
         trained=in_run("training/trained.json"),
         history=in_run("training/history.csv"),
