@@ -195,7 +195,7 @@ def test_agreement_is_the_share_of_tries_that_both_call_the_target():
     tries = table({("a", "b"): ["bb", "ba"], ("b", "a"): ["aa", "ba"]})
     tries = tries.sort_values(["source", "query", "try"])
     oracle = ["b", "a", "b", "b", "a", "a", "b", "b"]
-    cells, averages = score(tries.assign(predicted_by_strict=oracle), ["a", "b"])
+    cells, averages = score(tries.assign(predicted_by_strict=oracle), index((("a", 2), ("b", 2))))
     assert cells["agreement_with_strict"].tolist() == [2 / 4, 2 / 4]
     assert cells["translation_rate_by_strict"].tolist() == [3 / 4, 2 / 4]
     assert averages["agreement_with_strict"] == 0.5
