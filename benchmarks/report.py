@@ -26,6 +26,7 @@ from quac.config.resolve import resolve
 from quac.conversion.image_folder import grid_path, output_path
 from quac.data.index import index_split
 from quac.data.store import Store, build_store
+from quac.evaluation.adversarial_noise import LADDER
 from quac.evaluation.cells import cells_of
 from quac.evaluation.metrics import METRICS
 from quac.evaluation.style_grids import STYLES, few_queries
@@ -78,6 +79,7 @@ class Results:
         self.make_checks()
         self.make_training()
         self.make_conversions()
+        self.make_controls()
         self.make_grids()
 
     def write(self, name: str, value: dict[str, Any]) -> None:
@@ -179,6 +181,16 @@ class Results:
         frame = pd.concat(parts, ignore_index=True)
         logits = rng.random((len(frame), len(self.classes)), np.float32)
         return pd.concat([frame, pd.DataFrame(logits, columns=[f"logit_{name}" for name in self.classes])], axis=1)
+
+    def make_controls(self) -> None:
+        """The controls of the test split, all of the same numbers."""
+        pairs = [{"source": a, "target": b} for a, b in product(self.classes, self.classes) if a != b]
+        average = {"queries": 5, "translation_rate": 0.7, "l1": 0.3, "l1_scaled": 0.8}
+        names = (*STYLE_KINDS, "own_style", "unchanged", "nearest", "noise", "real")
+        controls = [{"name": name, "average": average, "pairs": [pair | average for pair in pairs]} for name in names]
+        noise = {"eps": LADDER[0], "reached": True, "wanted": 0.7, "steps": 20, "ladder": LADDER, "fault": ""}
+        about = {**CHECKPOINT, "split": "test", "seed": 0, "max_queries": 5}
+        self.write("controls", {**about, "noise": noise, "controls": controls})
 
     def make_grids(self) -> None:
         """Grids of styles of the test split, and their images."""

@@ -23,7 +23,7 @@ MAY_IMPORT = {
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 # The same noun in two rooms.
-SAME_NOUN = {"base", "provenance", "style_grids"}
+SAME_NOUN = {"base", "controls", "provenance", "style_grids"}
 MODULES = [path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE]
 
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from quac.cli.command import IndexFile, Key, Log, Out, stage
+from quac.cli.command import ClassifierFile, Device, IndexFile, Key, Log, Oracles, Out, StoreFile, Threads, stage
 from quac.config.keys import read_key
-from quac.system.files import write_json, write_text
+from quac.system.files import file_sha256, write_json, write_text
 from quac.system.provenance import Provenance
 
 
@@ -44,3 +44,29 @@ def matrices(
     from quac.evaluation.cells import write_matrices
 
     write_matrices(table, index, judged, out, cells, cells_csv, averages)
+
+
+@stage
+def controls(
+    key: Key,
+    classifier: ClassifierFile,
+    store: StoreFile,
+    index: IndexFile,
+    train_store: StoreFile,
+    train_index: IndexFile,
+    table: Annotated[list[Path], typer.Option(help="Table of tries of the split; once per style kind.")],
+    out: Out,
+    oracle: Oracles = None,
+    threads: Threads = None,
+    device: Device = "auto",
+    log_file: Log = None,
+):
+    """Judge what is no conversion: unchanged queries, nearest real images, adversarial noise."""
+    from quac.evaluation.controls import ControlFiles, Controls
+    from quac.system.device import choose_device
+
+    provenance, where = Provenance("controls", key), choose_device(device, threads)
+    files = ControlFiles(classifier, oracle or [], store, index, train_store, train_index, table)
+    measured = Controls(read_key(key), files, where).measure()
+    record = provenance.record(device=str(where), classifier=file_sha256(classifier))
+    write_json(out, {**measured, "provenance": record})

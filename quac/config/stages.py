@@ -145,6 +145,12 @@ STAGES = {
         version=2,
     ),
     "style_grids": Stage(reads=CONVERTING, files=CLASSIFIER, also=(MASKS,), splits="evaluated", version=2),
+    "controls": Stage(
+        reads=("validation_config.val_batch_size", "run.seed", "conversion.mask", *SHOWN, *RANGE, *JUDGING, *ORACLES),
+        files=(*CLASSIFIER, "oracles.*.classifier_checkpoint"),
+        also=(MASKS,),
+        splits="evaluated",
+    ),
     "matrices": Stage(reads=(), splits="evaluated", version=2),
     "report": Stage(reads=()),
 }

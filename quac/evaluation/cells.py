@@ -32,7 +32,7 @@ def cells_of(
     """
     expected, classes = require_complete(tries, index, path), index.attrs["classes"]
     cells, averages = score(tries.frame, index)
-    cells = add_distances(cells, tries.frame, judged[judged["split"] == index.attrs["split"]], classes)
+    cells = add_distances(cells, tries.frame, judged, index.attrs["split"], classes)
     cells = cells.assign(**{name: np.nan for name in METRICS if name not in cells})
     added = [name for name in METRICS if name not in averages]
     averages |= average(cells.loc[cells["source"] != cells["target"], added])

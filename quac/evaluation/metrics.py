@@ -73,7 +73,7 @@ def diversity(images: "list[torch.Tensor]") -> "list[torch.Tensor]":
 _share = partial(Metric, bounds=(0, 1), higher_is_better=True, format="percent", unit=" %", has_interval=True)
 _rate = partial(_share, kind="rate")
 _distance = partial(Metric, kind="try", bounds=(0, None), higher_is_better=False)
-_logit_distance = partial(Metric, kind="pair", higher_is_better=False, format="significant")
+_of_pair = partial(Metric, kind="pair", higher_is_better=False)
 _ALL = (
     _rate(
         "translation_rate",
@@ -134,17 +134,34 @@ _ALL = (
         higher_is_better=None,
         measure=lambda tries: diversity(tries.images),
     ),
-    _logit_distance(
+    _of_pair(
         "frechet",
         "Fréchet distance",
-        "Between the classifier's logits of generated images and of the split's real images of the target class. Not "
-        "the FID of an Inception network: compare it only between runs with the same classifier and images.",
+        "Between the classifier's log-probabilities, minus their mean over the classes, of generated images and of the "
+        "split's real images of the target class. Not the FID of an Inception network: compare it only between runs "
+        "with the same classifier and images.",
         bounds=(0, None),
+        format="significant",
     ),
-    _logit_distance(
+    _of_pair(
+        "frechet_scaled",
+        "Fréchet distance, scaled",
+        "The same, from 0 (as far as real training images of the target class) to 1 (as far as the real images of the "
+        "source class). None if these are no farther than those.",
+        bounds=(None, None),
+    ),
+    _of_pair(
         "kernel",
         "Kernel distance",
-        "Squared maximum mean discrepancy of the same logits, cubic kernel, unbiased: it may be a little below 0.",
+        "Squared maximum mean discrepancy of the same log-probabilities, cubic kernel, unbiased: it may be a little "
+        "below 0.",
+        bounds=(None, None),
+        format="significant",
+    ),
+    _of_pair(
+        "kernel_scaled",
+        "Kernel distance, scaled",
+        "The same, scaled as the Fréchet distance is.",
         bounds=(None, None),
     ),
 )

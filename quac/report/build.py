@@ -31,7 +31,7 @@ def build(inputs: dict[str, Any]) -> tuple[Report, Pictures]:
     """
     run = RunFiles(inputs)
     config, results = run.config, list(run.results())
-    conversions = [*run.scored, *run.tables.values(), run.styles]
+    conversions = [*run.scored, *run.tables.values(), run.controls, run.styles]
     require_current(results, inputs["key_files"], conversions, run.trained["checkpoints"])
     parts: dict[str, Any] = {}
     pictures: Pictures = {}

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from quac.config.choices import SEVERITIES
 from quac.evaluation.metrics import EVALUATION_QUERIES, EVALUATION_TRIES, METRICS, RATES
 from quac.report import figures
+from quac.report.controls import meaning_of, sentence_of
 from quac.report.formats import FORMATS, SHADES, duration, shade, thinned
 from quac.report.gallery import GROUPS, entries_by_pair
 from quac.report.matrices import counts, metrics_of, panels_of
@@ -35,6 +36,7 @@ TEMPLATES.filters |= {"json": partial(json.dumps, ensure_ascii=False), "yaml": y
 TEMPLATES.globals |= {"METRICS": METRICS, "RATES": RATES, "SHADES": SHADES, "SEVERITIES": SEVERITIES, "GROUPS": GROUPS}
 TEMPLATES.globals |= {"EVALUATION_QUERIES": EVALUATION_QUERIES, "EVALUATION_TRIES": EVALUATION_TRIES}
 TEMPLATES.globals |= {"FULL_SIDE": SIDES[0], "figures": figures, "zip": zip}
+TEMPLATES.globals |= {"sentence_of": sentence_of, "meaning_of": meaning_of}
 TEMPLATES.globals |= {"metrics_of": metrics_of, "panels_of": panels_of, "entries_by_pair": entries_by_pair}
 
 

@@ -21,7 +21,7 @@ class RunFiles:
         conversions: the (split, style kind) of each conversion, in the order of the lists.
         stores: {split: Store}.
         tables: {(split, style kind): attributes of the table of tries}; `scored`: those of each checkpoint's table.
-        checks, classifier_check, selected, styles, trained: content of the JSON files.
+        checks, classifier_check, selected, controls, styles, trained: content of the JSON files.
         fit, oracle_fit: those of the trainings of the classifier and of the oracle; None if the config names others.
     """
 
@@ -37,9 +37,9 @@ class RunFiles:
         }
         self.tables = {pair: _attributes(path) for pair, path in self.per_conversion("tables").items()}
         self.scored = [_attributes(inputs["scores"].format(step=step)) for step in self.config.steps]
-        names = ("checks", "classifier_check", "selected", "styles", "trained")
+        names = ("checks", "classifier_check", "selected", "controls", "styles", "trained")
         contents = (read_json(inputs[name]) for name in names)
-        self.checks, self.classifier_check, self.selected, self.styles, self.trained = contents
+        self.checks, self.classifier_check, self.selected, self.controls, self.styles, self.trained = contents
         self.fit, self.oracle_fit = (
             next(map(read_json, inputs[name]), None) for name in ("classifier_fit", "oracle_fit")
         )
@@ -71,7 +71,8 @@ class RunFiles:
         yield "", self.selected["provenance"]
         for (split, kind), table in self.tables.items():
             yield f"{split}, {kind}", table["provenance"]
-        yield self.styles["split"], self.styles["provenance"]
+        for made in (self.controls, self.styles):
+            yield made["split"], made["provenance"]
 
 
 def _attributes(table: Path | str) -> dict[Any, Any]:

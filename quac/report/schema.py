@@ -6,33 +6,12 @@ from 0 to 1, distances in the range of the networks, times in seconds. Paths are
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from quac.report.controls import Controls
+from quac.report.parts import Number, Numbers, Part
 
 FORMAT: Literal[2] = 2  # files of version 1 have none, see `quac.report.reading`
-
-Number = int | float | None
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
-
-
-class Numbers(Part):
-    """Numbers by the names of metrics, such as `l1` and `translation_rate_low`.
-
-    Which there are depends on the version that measured them: read them by `number`.
-    """
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Number] = Field(init=False)
-
-    def number(self, name: str) -> Number:
-        """A number; None if it is not there or could not be measured."""
-        return (self.model_extra or {}).get(name)
-
-    def with_interval(self, rate: str) -> tuple[Number, Number, Number]:
-        """A rate, and the lower and upper limit of its interval."""
-        return self.number(rate), self.number(f"{rate}_low"), self.number(f"{rate}_high")
 
 
 class SplitImages(Part):
@@ -302,6 +281,7 @@ class Report(Part):
     training: Training
     selection: Selection
     matrices: list[Matrix]
+    controls: Controls | None = None
     gallery: Gallery | None = None
     styles: StyleGrids | None = None
     config: dict[str, Any]  # the resolved config

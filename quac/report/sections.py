@@ -108,6 +108,10 @@ def _matrices(run: RunFiles) -> tuple[list[schema.Matrix], Pictures]:
     return [schema.Matrix.model_validate(matrix) for matrix in matrices], {}
 
 
+def _controls(run: RunFiles) -> tuple[schema.Controls, Pictures]:
+    return schema.Controls.model_validate(run.controls), {}
+
+
 def _gallery(run: RunFiles) -> tuple[schema.Gallery, Pictures]:
     """Pictures: see `show_examples`."""
     shown = run.config.shown_split
@@ -148,6 +152,7 @@ _ALL = (
     ReportSection("training", "Training", "training", _training),
     ReportSection("selection", "Selection", "selection", _selection),
     ReportSection("matrices", "Matrices", "matrices", _matrices),
+    ReportSection("controls", "Controls", "controls", _controls),
     ReportSection("examples", "Examples", "gallery", _gallery),
     ReportSection("styles", "Styles", "styles", _styles),
     ReportSection("provenance", "Provenance"),

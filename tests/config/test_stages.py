@@ -15,7 +15,8 @@ from quac.config.training import Loss, Ramp
 from quac.system.errors import QuacError
 
 CONVERT = {"convert_validation", "convert_test"}
-CONVERTING = {*CONVERT, "style_grids_validation", "style_grids_test", "score"}
+CONTROLS = {"controls_validation", "controls_test"}
+CONVERTING = {*CONVERT, *CONTROLS, "style_grids_validation", "style_grids_test", "score"}
 FITTED = {"classifier", "oracle"}
 STORES = {"store_train", "store_validation", "store_test"}
 NO_SOURCE = {"source": None}
@@ -68,8 +69,8 @@ def changed(**sections):
         ({"test_data": {"reference": "data/test"}}, {"convert_test", "style_grids_test"}),
         ({"classifier": {"epochs": 3}}, {*FITTED}),
         ({"classifier": {"backbone": "resnet18"}}, {"classifier"}),
-        ({"oracles": {"strict": "c.pt"}}, {"oracle", "check", *CONVERT}),
-        ({"oracles": "none"}, {"oracle", "check", *CONVERT}),
+        ({"oracles": {"strict": "c.pt"}}, {"oracle", "check", *CONVERT, *CONTROLS}),
+        ({"oracles": "none"}, {"oracle", "check", *CONVERT, *CONTROLS}),
     ],
 )
 def test_a_setting_changes_the_keys_of_the_stages_that_depend_on_it(sections, stages):

@@ -104,6 +104,7 @@ def tiny_report() -> Report:
                 ],
             },
             "matrices": [matrix(split, kind) for split in ("validation", "test") for kind in KINDS],
+            "controls": controls(),
             "gallery": {
                 "chosen": 12,
                 "entries": [
@@ -189,6 +190,20 @@ def matrix(split, kind):
     return {"split": split, "kind": kind, "averages": {"queries": 20, "tries": 40, **metrics(0.4375)}, "cells": cells}
 
 
+def controls(oracles=()):
+    """Controls in which noise fools the classifier; each of `oracles` calls 20 % of it the target."""
+    numbers = {"latent": (0.95, 0.2), "reference": (0.97, 0.2), "own_style": (0.0, 0.1), "unchanged": (0.0, 0.0)}
+    numbers |= {"nearest": (1.0, 0.25), "noise": (0.96, 0.1), "real": (0.99, 0.5)}
+    made = []
+    for name, (rate, l1) in numbers.items():
+        average = {"queries": 10, "translation_rate": rate, "l1": l1, "l1_scaled": (l1 - 0.1) / 0.15}
+        average |= {f"translation_rate_by_{oracle}": 0.2 if name == "noise" else rate for oracle in oracles}
+        pairs = [{"source": a, "target": b, **average, "queries": 5} for a, b in (CLASSES, CLASSES[::-1])]
+        made.append({"name": name, "average": average, "pairs": pairs})
+    noise = {"eps": 0.0625, "reached": True, "wanted": 0.96, "steps": 20, "ladder": [0.03125, 0.0625], "fault": ""}
+    return {"split": "test", "seed": 0, "max_queries": 50, "noise": noise, "controls": made}
+
+
 def entry(kind, source, target, group):
     return {
         **{"kind": kind, "source": source, "target": target, "group": group, "round": 0, "try": 1},
@@ -232,6 +247,9 @@ def with_classes(report: Report, names: list[str]) -> Report:
     report.classes = names
     pairs = [(source, target) for source in names for target in names]
     report.matrices = [_with_pairs(matrix, pairs) for matrix in report.matrices]
+    for control in report.controls.controls:
+        pair = control.pairs[0]
+        control.pairs = [pair.model_copy(update={"source": a, "target": b}) for a, b in pairs if a != b]
     report.gallery.entries = [
         GalleryEntry.model_validate(
             report.gallery.entries[0].model_dump()

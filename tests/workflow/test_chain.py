@@ -46,6 +46,7 @@ def test_every_result_lies_in_its_place(finished):
             for metric in ("translation", "conversion")
         ),
         *(f"evaluation/test/{kind}_cells.{ending}" for kind in STYLE_KINDS for ending in ("csv", "parquet")),
+        "evaluation/test/controls.json",
         "styles/test.json",
     ]
     assert [name for name in expected if not (root / name).is_file()] == []
@@ -146,7 +147,7 @@ def test_the_report_holds_its_numbers_and_no_reference_to_elsewhere(finished):
     for matrix in numbers["matrices"]:
         cells = pd.read_csv(finished.root / f"evaluation/{matrix['split']}/{matrix['kind']}_cells.csv")
         assert matrix["cells"] == cells.astype(object).where(cells.notna(), None).to_dict("records")
-    stages = {"index", "check_splits", "train", "convert", "show_styles"}
+    stages = {"index", "check_splits", "train", "convert", "controls", "show_styles"}
     assert {stage["stage"] for stage in numbers["stages"]} >= stages
     assert all(len(key) == 64 for stage in numbers["stages"] for key in stage["keys"])
     assert numbers["selection"]["step"] in (2, 4)
@@ -175,6 +176,7 @@ def test_the_report_holds_its_numbers_and_no_reference_to_elsewhere(finished):
         "conversion/test/latent.parquet",
         "generated_images/test/latent",
         "evaluation/validation/reference_conversion_rate.csv",
+        "evaluation/test/controls.json",
         "styles/test.json",
     ],
 )

@@ -118,3 +118,34 @@ rule show_styles:
         " --store {input.store:q} --index {input.index:q}"
         " --reference-store {input.reference_store:q} --reference-index {input.reference_index:q}"
         " --out {output.grids:q} --images {output.images:q} {params.options} --log-file {log:q}"
+
+
+rule controls:
+    input:
+        tables=every_kind("{root}/conversion/{split}/{kind}.parquet"),
+        classifier=classifier_file,
+        oracles=oracles,
+        store=in_data("{split}.store"),
+        index=in_data("{split}.parquet"),
+        train_store=in_data("train.store"),
+        train_index=in_data("train.parquet"),
+        key=key_of("controls_{split}"),
+    output:
+        "{root}/evaluation/{split}/controls.json",
+    log:
+        "{root}/logs/controls_{split}.log",
+    benchmark:
+        "{root}/logs/controls_{split}.tsv"
+    threads: network_threads
+    resources:
+        gpu=1,
+        mem_mb=8000,
+    params:
+        tables=option_per_file("--table", "tables"),
+        oracles=option_per_file("--oracle", "oracles"),
+        options=device_options,
+    shell:
+        "quac controls --key {input.key:q} --classifier {input.classifier:q} {params.oracles:q} {params.tables:q}"
+        " --store {input.store:q} --index {input.index:q}"
+        " --train-store {input.train_store:q} --train-index {input.train_index:q}"
+        " --out {output:q} {params.options} --log-file {log:q}"

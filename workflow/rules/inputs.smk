@@ -148,6 +148,11 @@ def conversions(pattern):
     ]
 
 
+def every_kind(pattern):
+    """Input function: a file of each style kind, of the split of the job."""
+    return lambda wc: [pattern.format(root=wc.root, split=wc.split, kind=kind) for kind in run_of(wc).model.style_kinds]
+
+
 def every_image_folder(wc):
     # Opening a folder may change its time, as some file managers leave files there; the tables list its content.
     return [ancient(path) for path in conversions("{root}/generated_images/{split}/{kind}")(wc)]
