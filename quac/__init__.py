@@ -8,4 +8,8 @@ def __getattr__(name):
         from quac.conversion.network import ConversionNetwork
 
         return ConversionNetwork
+    if name == "Explanations":
+        from quac.explanation.explanations import Explanations
+
+        return Explanations
     raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -18,12 +18,13 @@ MAY_IMPORT = {
     "models": {"system", "config", "data"},
     "training": {"system", "config", "data", "classifier", "models"},
     "conversion": {"system", "config", "data", "classifier", "models"},
+    "explanation": {"system", "config", "data", "classifier", "models", "conversion"},
     "evaluation": {"system", "config", "data", "classifier", "models", "conversion"},
     "report": {"system", "config", "data", "training", "conversion", "evaluation"},
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 # The same noun in two rooms.
-SAME_NOUN = {"base", "controls", "provenance", "style_grids"}
+SAME_NOUN = {"base", "controls", "provenance", "scores", "style_grids"}
 MODULES = [path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE]
 
 

@@ -6,7 +6,7 @@ options what does not change its result, such as threads and device. The other c
 
 # Each adds its commands; `quac --help` shows those for users first.
 from quac.cli import convert, models, config, data, report, training  # noqa: F401, I001
-from quac.cli import classifier, conversion, evaluation  # noqa: F401
+from quac.cli import classifier, conversion, evaluation, explanation  # noqa: F401
 from quac.cli.command import app
 from quac.system.threads import limit_spinning
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from quac.config.data import Checks, Data, Split, SplitMaker
-from quac.config.evaluation import Classifier, Conversion, Judge, Oracle, Selection
+from quac.config.evaluation import Classifier, Conversion, Explanation, Judge, Oracle, Selection
 from quac.config.section import Section, key, section_of
 from quac.config.training import Init, Loss, Model, Run, Solver
 
@@ -41,9 +41,13 @@ class Log(Section):
 
 
 class Attribution(Section):
-    """Accepted for compatibility with QuAC; this workflow makes no attributions."""
+    """QuAC's spelling of `explanation.methods`."""
 
-    attributions: list[str] = key(["DIntegratedGradients", "DDeepLift"], "No effect.")
+    attributions: list[str] | None = key(
+        None,
+        "`DIntegratedGradients` is `d_ig`, `DInGrad` is `d_ingrad`; others are left out: they need hooks in the "
+        "classifier, which its file formats do not have.",
+    )
 
 
 class Report(Section):
@@ -75,6 +79,7 @@ class Config(Section):
     classifier: Classifier = Classifier()
     selection: Selection = Selection()
     conversion: Conversion = Conversion()
+    explanation: Explanation = Explanation()
     run: Run = Run()
     loss: Loss = Loss()
     init: Init = Init()

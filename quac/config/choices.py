@@ -40,6 +40,12 @@ Backbone = Literal[
 ]
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 
+# How it is found which pixels of a query make the difference; `random` is a control.
+AttributionMethod = Literal["d_ig", "d_ingrad", "occlusion", "residual", "random"]
+ATTRIBUTION_METHODS: tuple[AttributionMethod, ...] = get_args(AttributionMethod)
+# As QuAC names them. What is missing needs hooks in the classifier, which its file formats do not have.
+QUAC_ATTRIBUTIONS: dict[str, AttributionMethod] = {"DIntegratedGradients": "d_ig", "DInGrad": "d_ingrad"}
+
 # Severity of each finding of the data checks, unless the config says otherwise.
 SEVERITIES = {
     "one-class": "error",

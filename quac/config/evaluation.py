@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from quac.config.choices import BACKBONES, Backbone
+from quac.config.choices import BACKBONES, AttributionMethod, Backbone
 from quac.config.section import Positive, Probability, Section, key
 
 PerChannel = float | Annotated[list[float], Field(min_length=1)]
@@ -108,4 +108,17 @@ class Selection(Section):
         "best",
         "`best`: the highest rate. `one_se`: of the checkpoints whose translation rate is within one standard error of "
         "the best, the one of the highest identification, then the one that changes the queries least.",
+    )
+
+
+class Explanation(Section):
+    """The smallest change that flips each decision, for the split that is shown: docs/how-to/explanations.md."""
+
+    methods: list[AttributionMethod] = key(
+        ["d_ig", "d_ingrad", "residual", "random"],
+        "How it is found which pixels matter: `d_ig` (discriminative integrated gradients), `d_ingrad` (gradient times "
+        "difference), `occlusion`, `residual` (the difference) and `random` (a control). `[]`: no explanations.",
+    )
+    max_per_pair: Positive | None = key(
+        100, "Converted queries of a class pair and style kind at most, drawn by the seed. `null`: all."
     )

@@ -9,10 +9,11 @@ import yaml
 from pydantic import ValidationError
 
 from quac.config import Config
-from quac.config.choices import SEVERITIES, split_mode, without_random_crop
+from quac.config.choices import QUAC_ATTRIBUTIONS, SEVERITIES, split_mode, without_random_crop
 from quac.config.data import Data, Split
 from quac.config.evaluation import Oracle
 from quac.config.faults import faults_of
+from quac.system.console import log
 from quac.system.errors import QuacError, bullet_list, error_lines
 
 
@@ -117,6 +118,8 @@ def _fill_in(config: Config, faults: list[str]) -> Config:
         "validation_config": _fill_in_judge(config.validation_config.model_dump(), data, faults),
         "oracles": _fill_in_oracles(config.oracles, data),
         "selection": config.selection.model_dump(),
+        "explanation": _fill_in_explanation(config, faults),
+        "attribution": {"attributions": None},
     }
     filled["selection"]["tries"] = config.selection.tries or config.validation_config.num_outs_per_domain
     for split in splits.values():
@@ -291,6 +294,22 @@ def _fill_in_oracles(oracles: str | dict[str, Oracle], data: dict[str, Any]) -> 
     for name, oracle in oracles.items():
         filled[name] = oracle.model_dump() | {"img_size": oracle.img_size or data["img_size"]}
     return filled
+
+
+def _fill_in_explanation(config: Config, faults: list[str]) -> dict[str, Any]:
+    """The explanation with QuAC's spelling of the methods turned into ours."""
+    explanation, theirs = config.explanation.model_dump(), config.attribution.attributions
+    if theirs is not None:
+        methods = [QUAC_ATTRIBUTIONS[name] for name in theirs if name in QUAC_ATTRIBUTIONS]
+        if "methods" in config.explanation.model_fields_set and methods != explanation["methods"]:
+            faults.append("attribution.attributions: sets the same as explanation.methods; give one of them")
+        for name in theirs:
+            if name not in QUAC_ATTRIBUTIONS:
+                log.info("attribution.attributions: %s needs hooks in the classifier and is left out", name)
+        explanation["methods"] = methods
+    if len(set(explanation["methods"])) < len(explanation["methods"]):
+        faults.append("explanation.methods: names a method twice; leave one out")
+    return explanation
 
 
 def _fill_in_references(splits: dict[str, dict[str, Any]], faults: list[str]) -> None:

@@ -151,6 +151,11 @@ STAGES = {
         also=(MASKS,),
         splits="evaluated",
     ),
+    "explain": Stage(
+        reads=("explanation", "run.seed", *SHOWN, *RANGE, *JUDGING, *ORACLES),
+        files=(*CLASSIFIER, "oracles.*.classifier_checkpoint"),
+        splits="evaluated",
+    ),
     "matrices": Stage(reads=(), splits="evaluated", version=2),
     "report": Stage(reads=()),
 }

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from quac.config.choices import STYLE_KINDS
 from quac.config.training import Loss
 from quac.evaluation.metrics import METRICS, RATES
+from quac.report.explanation_parts import MethodScores
 from quac.report.schema import Fit, Number, Report, Score
 
 matplotlib.use("svg")
@@ -166,6 +167,22 @@ def fit_curves(fit: Fit) -> Markup:
             axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
             axis.set_ylim(bottom=0)
             axis.legend(fontsize=8, frameon=False)
+    return Markup().join(charts)
+
+
+def quac_curves(methods: list[MethodScores]) -> Markup:
+    """Change of the target's probability over the mask size, median and quartiles; a chart for each style kind."""
+    charts: list[Markup] = []
+    for kind in dict.fromkeys(scores.kind for scores in methods):
+        with chart(charts, f"What a mask of a size changes, {kind} styles", "mask size") as axis:
+            for number, scores in enumerate(row for row in methods if row.kind == kind):
+                x = np.linspace(0, 1, len(scores.curve))
+                low, middle, high = (np.array(c, float) for c in (scores.curve_low, scores.curve, scores.curve_high))
+                colour = PALETTE[number % len(PALETTE)]
+                axis.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
+                axis.plot(x, middle, color=colour, lw=1.4, label=scores.method)
+            axis.set(ylabel="change of P(target)", xlim=(0, 1))
+            axis.legend(fontsize=8, frameon=False, loc="lower right")
     return Markup().join(charts)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from quac.report.controls import Controls
+from quac.report.explanation_parts import Explanations
 from quac.report.parts import Number, Numbers, Part
 
 FORMAT: Literal[2] = 2  # files of version 1 have none, see `quac.report.reading`
@@ -283,6 +284,7 @@ class Report(Part):
     matrices: list[Matrix]
     controls: Controls | None = None
     gallery: Gallery | None = None
+    explanations: Explanations | None = None
     styles: StyleGrids | None = None
     config: dict[str, Any]  # the resolved config
     changed: list[tuple[str, Any]] = []  # the settings that differ from the defaults

@@ -15,6 +15,8 @@ import pandas as pd
 from quac.conversion.image_folder import grid_path, output_path
 from quac.data.store import evenly_spaced
 from quac.report import schema
+from quac.report.explanation_parts import Explanations
+from quac.report.explanation_section import show_explanations
 from quac.report.gallery import COLUMNS, choose_entries, show_examples
 from quac.report.pictures import Pictures, picture_of, query_picture
 from quac.report.run_files import RunFiles
@@ -130,6 +132,12 @@ def _gallery(run: RunFiles) -> tuple[schema.Gallery, Pictures]:
     return schema.Gallery(chosen=len(chosen), entries=entries), pictures
 
 
+def _explanations(run: RunFiles) -> tuple[Explanations | None, Pictures]:
+    """Pictures: `examples`, for each its `query`, `generated`, `counterfactual` and `mask`."""
+    shown = run.config.shown_split
+    return show_explanations(run.inputs["explanations"], shown, run.classes, partial(run.query, shown))
+
+
 def _styles(run: RunFiles) -> tuple[schema.StyleGrids, Pictures]:
     """Pictures: see `show_grids`."""
 
@@ -154,6 +162,7 @@ _ALL = (
     ReportSection("matrices", "Matrices", "matrices", _matrices),
     ReportSection("controls", "Controls", "controls", _controls),
     ReportSection("examples", "Examples", "gallery", _gallery),
+    ReportSection("explanations", "Explanations", "explanations", _explanations),
     ReportSection("styles", "Styles", "styles", _styles),
     ReportSection("provenance", "Provenance"),
 )

@@ -18,6 +18,7 @@ CONVERT = {"convert_validation", "convert_test"}
 CONTROLS = {"controls_validation", "controls_test"}
 CONVERTING = {*CONVERT, *CONTROLS, "style_grids_validation", "style_grids_test", "score"}
 FITTED = {"classifier", "oracle"}
+EXPLAIN = {"explain_validation", "explain_test"}
 STORES = {"store_train", "store_validation", "store_test"}
 NO_SOURCE = {"source": None}
 SPLIT_MADE = {"split": {"source": "a"}, "data": NO_SOURCE, "validation_data": NO_SOURCE, "test_data": NO_SOURCE}
@@ -55,22 +56,24 @@ def changed(**sections):
         ({"run": {"save_from": 3}}, {"save_plan", "select"}),
         ({"run": {"save_from": 0}}, set()),
         ({"run": {"total_iters": 9}}, {"save_plan", "select"}),
-        ({"run": {"seed": 1}}, {"train", *FITTED, *CONVERTING}),
+        ({"run": {"seed": 1}}, {"train", *FITTED, *CONVERTING, *EXPLAIN}),
         ({"model": {"conv_dim": 5}}, {"train"}),
         ({"model": {"num_domains": 2}}, {"checks"}),
-        ({"data": {"img_size": 64}}, {"checks", *STORES, "train", *FITTED, "check", *CONVERTING}),
-        ({"data": {"grayscale": False}}, {*STORES, "train", *FITTED, "check", *CONVERTING}),
+        ({"data": {"img_size": 64}}, {"checks", *STORES, "train", *FITTED, "check", *CONVERTING, *EXPLAIN}),
+        ({"data": {"grayscale": False}}, {*STORES, "train", *FITTED, "check", *CONVERTING, *EXPLAIN}),
         ({"data": {"source": "elsewhere"}}, {"index_train"}),
         ({"test_data": {"source": "elsewhere"}}, {"index_test"}),
         ({"data": {"classes": ["b", "a"]}}, INDEXES),
         ({"validation_config": {"num_outs_per_domain": 3}}, {*CONVERT, "score"}),
         ({"validation_config": {"min_accuracy": 0.5}}, {"check"}),
-        ({"validation_config": {"scale": 0.5}}, {"classifier", "check", *CONVERTING}),
+        ({"validation_config": {"scale": 0.5}}, {"classifier", "check", *CONVERTING, *EXPLAIN}),
         ({"test_data": {"reference": "data/test"}}, {"convert_test", "style_grids_test"}),
+        ({"explanation": {"methods": ["residual"]}}, EXPLAIN),
+        ({"attribution": {"attributions": ["DInGrad"]}}, EXPLAIN),
         ({"classifier": {"epochs": 3}}, {*FITTED}),
         ({"classifier": {"backbone": "resnet18"}}, {"classifier"}),
-        ({"oracles": {"strict": "c.pt"}}, {"oracle", "check", *CONVERT, *CONTROLS}),
-        ({"oracles": "none"}, {"oracle", "check", *CONVERT, *CONTROLS}),
+        ({"oracles": {"strict": "c.pt"}}, {"oracle", "check", *CONVERT, *CONTROLS, *EXPLAIN}),
+        ({"oracles": "none"}, {"oracle", "check", *CONVERT, *CONTROLS, *EXPLAIN}),
     ],
 )
 def test_a_setting_changes_the_keys_of_the_stages_that_depend_on_it(sections, stages):

@@ -163,6 +163,13 @@ def of_shown_split(pattern):
     return lambda wc: pattern.format(root=root_of(wc), split=run_of(wc).shown_split)
 
 
+def explanations(wc):
+    """The tables of explanations of the split that the report shows, one of each style kind."""
+    run = run_of(wc)
+    kinds = run.model.style_kinds if run.explanation.methods else []
+    return [f"{root_of(wc)}/explanations/{run.shown_split}/{kind}.parquet" for kind in kinds]
+
+
 def every_key(wc):
     root = root_of(wc)
     jobs = [job for job in stage_jobs(RUNS[root]) if job.name != "config"]

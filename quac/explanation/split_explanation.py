@@ -1,0 +1,240 @@
+"""The explanation of a converted split, from files: the smallest change that flips each decision."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from quac.classifier.judge import Judge, open_oracles
+from quac.config import Config
+from quac.conversion.image_folder import output_path
+from quac.data.batches import batches_of, load, to_pixels, to_range
+from quac.data.decode import ImageError, decode_bytes, read_bytes
+from quac.data.images import to_depth, write_png
+from quac.data.store import Store
+from quac.explanation.attribution import CONTROL, attribute
+from quac.explanation.counterfactual import Counterfactuals, find_counterfactuals
+from quac.explanation.scores import aupc, perturbation_curves
+from quac.system.console import progress
+from quac.system.errors import QuacError
+from quac.system.files import atomic_write, file_sha256
+from quac.system.provenance import Provenance
+from quac.system.tables import read_table, write_table
+
+BATCH = 16  # explanations that are computed together
+# Of a table without conversions.
+COLUMNS = ("query", "digest", "source", "target", "kind", "try", "style", "right", "method", "file", "quac_score")
+KEPT_ATTRIBUTIONS = ("d_ig", "d_ingrad")  # of which the files are kept; the others are quick to compute again
+
+
+@dataclass(frozen=True)
+class ExplanationFolders:
+    """Where the files of the explanations go: `<method>/<source>/<target>/<path inside the class folder>`.
+
+    Attributions are float16 arrays (C, H, W) in [0, 1], masks uint8 arrays (C, H, W), of which 255 stands for 1, and
+    counterfactuals PNG files of the depth of the generated images.
+    """
+
+    generated: Path  # the best tries, as the conversion wrote them
+    attributions: Path
+    masks: Path
+    counterfactuals: Path
+
+
+@dataclass(frozen=True)
+class ExplanationFiles:
+    """The files of the stage `explain`."""
+
+    table: Path  # of tries
+    classifier: Path
+    oracles: Sequence[Path]  # in the order of their names
+    store: Path
+    index: Path
+    out: Path  # the table of explanations
+
+
+def write_explanations(
+    config: Config, files: ExplanationFiles, folders: ExplanationFolders, device: torch.device, provenance: Provenance
+) -> None:
+    """Explain a converted split; the table's attributes are the methods, the classes and the provenance."""
+    table, store = read_table(files.table), Store.open(files.store, files.index)
+    judge = Judge(files.classifier, config.validation_config, config.model, store.classes, device)
+    oracles = open_oracles(config.oracles, files.oracles, config.model, store.classes, device)
+    for folder in (folders.attributions, folders.masks, folders.counterfactuals):
+        folder.mkdir(parents=True, exist_ok=True)  # also if there is nothing to write
+    explanation, scaling = config.explanation, {"scale": config.data.scale, "shift": config.data.shift}
+    tries = converted_tries(table, explanation.max_per_pair, config.run.seed)
+    explained = explain_split(tries, store, judge, oracles, folders, explanation.methods, **scaling)
+    record = provenance.record(device=str(device), classifier=file_sha256(files.classifier))
+    about: dict[str, Any] = {**vars(explanation), "classes": store.classes}
+    paths = {**vars(folders), "store": files.store, "index": files.index}
+    about["paths"] = {name: os.path.relpath(path, files.out.parent) for name, path in paths.items()}  # may be moved
+    write_table(files.out, explained, **about, provenance=record)
+
+
+def converted_tries(table: pd.DataFrame, max_per_pair: int | None, seed: int) -> pd.DataFrame:
+    """The best tries of a table that the classifier calls the target: at most so many of each pair of classes.
+
+    They are drawn by the seed and the digests of the queries, so another split of the work draws the same.
+    """
+    different = table["source"] != table["target"]
+    chosen = table[table["best"] & different & (table["predicted"] == table["target"])]
+    draws = [hashlib.sha256(f"{seed}\0{digest}".encode()).hexdigest() for digest in chosen["digest"]]
+    ranks = chosen.assign(draw=draws).groupby(["source", "target"])["draw"].rank("first")
+    return chosen if max_per_pair is None else chosen[ranks <= max_per_pair]
+
+
+def explain_split(
+    tries: pd.DataFrame,
+    store: Store,
+    judge: Judge,
+    oracles: Mapping[str, Judge],
+    folders: ExplanationFolders,
+    methods: Sequence[str],
+    *,
+    scale: float,
+    shift: float,
+) -> pd.DataFrame:
+    """Explain conversions by each method, write their files, and measure them.
+
+    Args:
+        tries: see `converted_tries`.
+        store: the queries.
+        judge, oracles: the classifier, and further ones that only give their verdict on each counterfactual.
+        scale, shift: of the networks' range.
+
+    Returns:
+        DataFrame, one row per query, target and method: `query` (path), `digest`, `source`, `target`, `kind`, `try`,
+        `style`, `method`; `file`, the path of its files within the folders, without an ending; `right`: whether the
+        classifier calls the query its class; `predicted` and `p_target` of the query (`query_`), the conversion
+        (`generated_`) and the counterfactual (`counterfactual_`), also `_by_<oracle>`; `mask_size`, `threshold`,
+        `quac_score`; `curve`, the change of the target's probability at the mask sizes of `scores.GRID`; `cout`,
+        `aupc_target` and `aupc_source`, which are of the conversion, whatever the method; and `best`: the method with
+        the highest score, but for the control.
+
+    Raises QuacError if an image is missing or damaged, or the classifier cannot be differentiated.
+    """
+    row_of = {path: row for row, path in enumerate(store.paths)}
+    by_row = tries.assign(row=tries["query"].map(row_of)).sort_values(["row", "target"])
+    parts: list[pd.DataFrame] = []
+    positions = by_row["row"].to_numpy()
+    bar = progress(total=len(by_row), what="explaining", unit="conversion")
+    for part in batches_of(store, np.unique(positions), BATCH):
+        of_part = by_row[np.isin(positions, part)]
+        for start in range(0, len(of_part), BATCH):
+            some = of_part.iloc[start : start + BATCH]
+            batch = _Batch(some, store, folders, judge, oracles, scale, shift)
+            parts += [batch.explain(method) for method in methods]
+            bar.update(len(some))
+    bar.close()
+    table = pd.concat(parts or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
+    scored = table[table["method"] != CONTROL]
+    best = scored["quac_score"].astype(float).groupby([scored["query"], scored["target"]]).idxmax()
+    return table.assign(best=table.index.isin(best))
+
+
+class _Batch:
+    """Conversions of one size, and what does not depend on the method."""
+
+    def __init__(
+        self,
+        tries: pd.DataFrame,
+        store: Store,
+        folders: ExplanationFolders,
+        judge: Judge,
+        oracles: Mapping[str, Judge],
+        scale: float,
+        shift: float,
+    ):
+        self.tries, self.folders, self.judge, self.oracles = tries, folders, judge, oracles
+        self.classes, self.range, device = np.array(store.classes, dtype=object), (scale, shift), judge.device
+        self.depth = torch.uint8 if store.flat.dtype == np.uint8 else torch.uint16
+        self.queries = load(store, tries["row"].to_numpy(), device, scale, shift)
+        names = zip(tries["query"], tries["source"], tries["target"], strict=True)
+        self.files = [output_path(*name) for name in names]
+        pixels = [_read_pixels(folders.generated / name, store.flat.dtype) for name in self.files]
+        shape = self.queries.shape[1:]
+        for name, image in zip(self.files, pixels, strict=True):
+            if image.shape != shape:
+                raise QuacError(f"{folders.generated / name}: is {image.shape}, but its query is {tuple(shape)}")
+        self.generated = to_range(torch.from_numpy(np.stack(pixels)).to(device), scale, shift)
+        self.sources, self.targets = (self._labels(tries[name]) for name in ("source", "target"))
+        both = torch.stack([self.targets, self.sources], 1)
+        areas = aupc(perturbation_curves(judge, self.queries, self.generated, both)).cpu().numpy()
+        about = ["query", "digest", "source", "target", "kind", "try", "style"]
+        self.columns = {
+            **{name: tries[name].to_numpy() for name in about},
+            "right": (tries["query_predicted"] == tries["source"]).to_numpy(),
+            **self._verdicts("query", self.queries),
+            **self._verdicts("generated", self.generated),
+            **{"cout": areas[:, 0] - areas[:, 1], "aupc_target": areas[:, 0], "aupc_source": areas[:, 1]},
+        }
+
+    def explain(self, method: str) -> pd.DataFrame:
+        """Explain the conversions by a method, and write its files."""
+        given = self.judge, self.queries, self.generated
+        try:
+            attributions = attribute(method, *given, self.sources, self.tries["digest"].tolist())
+        except RuntimeError as error:  # of autograd, which knows no type of its own
+            raise QuacError(
+                f"{self.judge.path}: the method {method} needs the gradients of the classifier, and it has none "
+                f"({str(error).splitlines()[0]}). Leave the method out of explanation.methods: residual, occlusion and "
+                "random need none."
+            ) from None
+        found = find_counterfactuals(*given, attributions, self.targets)
+        pixels = to_pixels(found.images, *self.range, self.depth)
+        self._write(method, attributions, found, pixels)
+        shown = to_range(pixels, *self.range)  # as it is written
+        return pd.DataFrame(
+            {
+                **self.columns,
+                "method": method,
+                "file": [str(PurePosixPath(name).with_suffix("")) for name in self.files],
+                **self._verdicts("counterfactual", shown),
+                **{"mask_size": found.mask_sizes, "threshold": found.thresholds, "quac_score": found.scores},
+                "curve": list(found.curves.astype(np.float32)),
+            }
+        )
+
+    def _labels(self, names: pd.Series) -> Tensor:
+        return torch.tensor([self.judge.classes.index(name) for name in names], device=self.judge.device)
+
+    @torch.no_grad()
+    def _verdicts(self, what: str, images: Tensor) -> dict[str, np.ndarray]:
+        """{column: (B,)} of the classifier and the oracles."""
+        columns = {}
+        judges = {"": self.judge, **{f"_by_{name}": oracle for name, oracle in self.oracles.items()}}
+        for name, judge in judges.items():
+            p = judge(images)
+            columns[f"{what}_predicted{name}"] = self.classes[p.argmax(1).cpu().numpy()]
+            columns[f"{what}_p_target{name}"] = p.gather(1, self.targets[:, None])[:, 0].cpu().numpy()
+        return columns
+
+    def _write(self, method: str, attributions: Tensor, found: Counterfactuals, pixels: Tensor) -> None:
+        images = pixels.permute(0, 2, 3, 1).cpu().numpy()
+        masks = found.masks.mul(255).round().to(torch.uint8).cpu().numpy()
+        arrays = [(self.folders.masks, masks)]
+        if method in KEPT_ATTRIBUTIONS:
+            arrays.append((self.folders.attributions, attributions.half().cpu().numpy()))
+        for row, name in enumerate(self.files):
+            path = PurePosixPath(method, name)
+            write_png(self.folders.counterfactuals / path, images[row])
+            for folder, values in arrays:
+                with atomic_write(folder / path.with_suffix(".npy")) as temporary, open(temporary, "wb") as file:
+                    np.save(file, values[row])
+
+
+def _read_pixels(path: Path, depth: np.dtype) -> np.ndarray:
+    """Pixels (C, H, W) of a generated image, uint8 or uint16."""
+    try:
+        values = decode_bytes(read_bytes(path), None, None).values
+    except ImageError as error:
+        raise QuacError(f"{path}: {error}. Delete its folder and run the workflow again.") from None
+    return to_depth(values, depth).transpose(2, 0, 1)

@@ -1,0 +1,66 @@
+"""The part of a report's JSON about explanations."""
+
+from quac.report.parts import Number, Part
+
+
+class MethodScores(Part):
+    """The explanations of a style kind by an attribution method.
+
+    `conversions`: how many are explained; `quac_score`, `mask_size`: medians; `flipped`: the share of counterfactuals
+    that the classifier calls the target, `flipped_by` that of each oracle; `curve`: the median change of the target's
+    probability at mask sizes of 0 to 1, evenly spaced, with its quartiles.
+    """
+
+    kind: str
+    method: str
+    conversions: int
+    quac_score: Number
+    mask_size: Number
+    flipped: Number
+    flipped_by: dict[str, Number]
+    curve: list[Number]
+    curve_low: list[Number]
+    curve_high: list[Number]
+
+
+class ExplainedPair(Part):
+    """Medians over the explained conversions of a pair of classes: `quac_scores` by method, COUT, AUPC."""
+
+    kind: str
+    source: str
+    target: str
+    conversions: int
+    quac_scores: dict[str, Number]
+    cout: Number = None
+    aupc_target: Number = None
+
+
+class ExplanationExample(Part):
+    """An explanation by its best method; `file` is the path of its files, without an ending."""
+
+    kind: str
+    query: str
+    source: str
+    target: str
+    method: str
+    file: str
+    quac_score: float
+    mask_size: float
+    query_p_target: float
+    generated_p_target: float
+    counterfactual_p_target: float
+    counterfactual_predicted: str
+
+
+class Explanations(Part):
+    """The explanations of a split, of at most `max_per_pair` conversions of a pair.
+
+    All numbers are of queries that the classifier calls their class; `wrong` counts the conversions of others.
+    """
+
+    split: str
+    max_per_pair: int | None
+    wrong: int = 0
+    methods: list[MethodScores]
+    pairs: list[ExplainedPair]
+    examples: list[ExplanationExample]

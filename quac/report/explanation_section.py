@@ -1,0 +1,134 @@
+"""The explanations for the report: how small a change flips the decision, by each attribution method."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from quac.data.decode import decode
+from quac.data.images import to_8_bit, to_image
+from quac.data.store import evenly_spaced
+from quac.report.explanation_parts import ExplainedPair, ExplanationExample, Explanations, MethodScores
+from quac.report.pictures import Picture, Pictures, data_uri, fit_pictures, picture_of
+from quac.system.tables import read_table
+
+CURVE_POINTS = 21  # of the 101 mask sizes
+EXAMPLES = 2  # of a pair and style kind: that of the highest score, and a typical one
+MAX_BYTES, SIDES = 2_000_000, (128, 64, 32)  # of all pictures together, and of one at most
+MASK_COLOUR = (255, 0, 190)
+
+Query = Callable[[str, int], str]  # (path, largest side) -> data URI
+
+
+def show_explanations(tables: Iterable[Path], split: str, classes: list[str], query: Query) -> tuple[Any, Pictures]:
+    """The part of the report, or None if there are no tables; pictures: for each example a dict of data URIs.
+
+    Args:
+        tables: see `quac.explanation.split_explanation.explain_split`, one of each style kind.
+        query: makes the picture of a query.
+    """
+    opened = [(Path(path), read_table(path)) for path in tables]
+    if not opened:
+        return None, {}
+    wrong = 0
+    methods: list[MethodScores] = []
+    pairs: list[ExplainedPair] = []
+    examples: list[tuple[ExplanationExample, dict[str, Picture]]] = []
+    for path, table in opened:
+        right = table["right"].astype(bool)
+        wrong += table[~right].drop_duplicates(["kind", "query", "target"]).shape[0]
+        for kind, of_kind in table[right].groupby("kind"):
+            methods += [_scores(str(kind), name, of_kind) for name in table.attrs["methods"]]
+            pairs += _pairs(str(kind), of_kind, classes)
+            folders = {name: path.parent / folder for name, folder in table.attrs["paths"].items()}
+            examples += _examples(str(kind), of_kind, classes, folders, query)
+    groups = [{(number, name): picture for name, picture in made.items()} for number, (_, made) in enumerate(examples)]
+    count, _, pictures = fit_pictures(groups, SIDES, MAX_BYTES, needed=len(groups)) if groups else (0, 0, {})
+    part = Explanations(
+        split=split,
+        max_per_pair=opened[0][1].attrs["max_per_pair"],
+        wrong=wrong,
+        methods=methods,
+        pairs=pairs,
+        examples=[example for example, _ in examples[:count]],
+    )
+    shown = [{name: pictures[number, name] for name in made} for number, (_, made) in enumerate(examples[:count])]
+    return part, {"examples": shown}
+
+
+def _scores(kind: str, method: str, table: pd.DataFrame) -> MethodScores:
+    rows = table[table["method"] == method]
+    curves = np.stack(rows["curve"].to_list())
+    low, middle, high = np.quantile(curves[:, :: 100 // (CURVE_POINTS - 1)], [0.25, 0.5, 0.75], axis=0).tolist()
+    marker = "counterfactual_predicted_by_"
+    oracles = [name.removeprefix(marker) for name in map(str, table) if name.startswith(marker)]
+    return MethodScores(
+        kind=kind,
+        method=method,
+        conversions=len(rows),
+        quac_score=float(rows["quac_score"].median()),
+        mask_size=float(rows["mask_size"].median()),
+        flipped=float((rows["counterfactual_predicted"] == rows["target"]).mean()),
+        flipped_by={name: float((rows[marker + name] == rows["target"]).mean()) for name in oracles},
+        curve=middle,
+        curve_low=low,
+        curve_high=high,
+    )
+
+
+def _pairs(kind: str, table: pd.DataFrame, classes: list[str]) -> list[ExplainedPair]:
+    """Medians of each pair of classes, also of those without a converted query."""
+    grouped = {pair: rows for pair, rows in table.groupby(["source", "target"])}
+    pairs = []
+    for source, target in ((a, b) for a in classes for b in classes if a != b):
+        rows = grouped.get((source, target))
+        scores = {} if rows is None else rows.groupby("method")["quac_score"].median().to_dict()
+        once = None if rows is None else rows.drop_duplicates("query")
+        pairs.append(
+            ExplainedPair(
+                kind=kind,
+                source=source,
+                target=target,
+                conversions=0 if once is None else len(once),
+                quac_scores={str(name): float(score) for name, score in scores.items()},
+                cout=None if once is None else float(once["cout"].median()),
+                aupc_target=None if once is None else float(once["aupc_target"].median()),
+            )
+        )
+    return pairs
+
+
+def _examples(
+    kind: str, table: pd.DataFrame, classes: list[str], folders: dict[str, Path], query: Query
+) -> list[tuple[ExplanationExample, dict[str, Picture]]]:
+    """Of each pair the explanation with the highest score, and one in the middle, by the best method of each."""
+    best = table[table["best"].astype(bool)].sort_values("quac_score", ascending=False, kind="stable")
+    grouped = {pair: rows for pair, rows in best.groupby(["source", "target"], sort=False)}
+    examples = []
+    for pair in ((a, b) for a in classes for b in classes):
+        if pair in grouped:
+            rows = grouped[pair]
+            chosen = evenly_spaced(np.arange(len(rows) // 2 + 1), EXAMPLES)  # the first, and the median
+            for row in rows.iloc[chosen].to_dict("records"):
+                example = ExplanationExample.model_validate({**row, "kind": kind})
+                name = PurePosixPath(example.method, example.file)
+                mask = folders["masks"] / f"{name}.npy"
+                pictures: dict[str, Picture] = {
+                    "query": partial(query, example.query),
+                    "generated": partial(picture_of, folders["generated"] / f"{example.file}.png"),
+                    "counterfactual": partial(picture_of, folders["counterfactuals"] / f"{name}.png"),
+                    "mask": partial(_overlay, folders["counterfactuals"] / f"{name}.png", mask),
+                }
+                examples.append((example, pictures))
+    return examples
+
+
+def _overlay(image: Path, mask: Path, side: int) -> str:
+    """The picture of a counterfactual, with what was changed coloured."""
+    pixels = np.asarray(to_image(to_8_bit(decode(image).values)).convert("RGB")).astype(float)
+    share = 0.6 * np.load(mask).max(0)[:, :, None] / 255
+    return data_uri(Image.fromarray((pixels * (1 - share) + np.array(MASK_COLOUR) * share).astype(np.uint8)), side)
