@@ -50,7 +50,7 @@ def run(tmp_path):
         tmp_path / "data/index.parquet",
         tmp_path / "explanations/latent.parquet",
     )
-    config = restricted_config("explain", "validation")
+    config = restricted_config("explain", "validation", oracles="none")
     write_explanations(config, files, folders, torch.device("cpu"), Record())
     return tmp_path
 
