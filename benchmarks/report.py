@@ -23,8 +23,9 @@ from PIL import Image
 
 from quac.config.choices import STYLE_KINDS
 from quac.config.resolve import resolve
-from quac.conversion.image_folder import grid_path, output_path
+from quac.conversion.image_folder import grid_path
 from quac.data.index import index_split
+from quac.data.result_names import output_path
 from quac.data.store import Store, build_store
 from quac.evaluation.adversarial_noise import LADDER
 from quac.evaluation.cells import cells_of

@@ -32,7 +32,9 @@ def demo_data(
 
 @user_command
 def split(
-    source: Annotated[str, typer.Argument(help="Folder of class folders, or a manifest: CSV, JSON or YAML.")],
+    source: Annotated[
+        str, typer.Argument(help="Folder of class folders, or a manifest: CSV, TSV, JSON, JSONL or YAML.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for train.csv, validation.csv and test.csv.")],
     train: Annotated[float, typer.Option(min=0, max=1, help="Share of the training split.")] = 0.7,
     validation: Annotated[float, typer.Option(min=0, max=1, help="Share of the validation split.")] = 0.15,
@@ -96,7 +98,7 @@ def check_splits(
 
     provenance, config = Provenance("check_splits", key), read_key(key)
     indexes = {table.attrs["split"]: table for table in map(read_table, index)}
-    findings = check_splits(indexes, config)
+    findings = check_splits(indexes, config, out.parent)
     log_findings(findings)
     checks = {"findings": findings, "splits": summary(indexes), "one_fact_rules": one_fact_rules(indexes["train"])}
     write_json(out, {**checks, "provenance": provenance.record()})

@@ -68,7 +68,10 @@ SEVERITIES = {
     "distorted": "warning",
     "histogram-shift": "warning",
     "shortcut": "warning",
+    "result-names": "error",
+    "ambiguous": "warning",
     "stray-files": "warning",
+    "passed-over": "warning",
 }
 
 

@@ -31,8 +31,8 @@ class WeightedFolder(Section):
 
 _MEANING = {
     "source": (
-        "Folder with one folder of images per class, or a manifest: a CSV, JSON or YAML list with `path`, `class`, and "
-        "optionally `split`, `group`, `mask`."
+        "Folder with one folder of images per class, or a manifest: a CSV, TSV, JSON, JSONL or YAML list with `path`, "
+        "`class`, and optionally `split`, `group`, `mask`."
     ),
     "sources": "Instead of `source`: several folders per class, `{class: [{path: folder, weight: 1}]}`.",
     "img_size": "Side, in pixels, of the squares that the networks are trained on: a power of two, at least 32.",

@@ -89,7 +89,10 @@ STAGES = {
         version=2,
     ),
     "store": Stage(
-        reads=(*SIZING, "model.input_dim", *DECODING, "data.augment.crop_probability"), home="data", splits="all"
+        reads=(*SIZING, "model.input_dim", *DECODING, "data.augment.crop_probability"),
+        home="data",
+        splits="all",
+        version=2,
     ),
     "classifier": Stage(
         reads=(

@@ -3,7 +3,7 @@
 Threads read queries ahead and write results, while the networks take queries of one size together.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -150,6 +150,7 @@ def convert_files(
     targets = list(dict.fromkeys(target for _, target in results))
     rows: dict[InputImage, list[dict]] = {image: [] for image in images}
     faults, transparent, writing = Faults(), set[InputImage](), Writing()
+    notes: dict[InputImage, str] = {}  # what files leave open, and how they are read
     with ThreadPoolExecutor(WRITERS) as pool, progress(total=len(images), what="converting", unit="image") as bar:
         for batch in _batches(_readable(read, images, faults), network, tries):
             for image, query, target, generated, judged in _convert(network, batch, targets, draw, judge):
@@ -163,11 +164,14 @@ def convert_files(
                     writing.append((image, query.area, pool.submit(query.write, path, pixels, network)))
                 _finish(writing, faults, most=PIXELS)
             transparent |= {image for image, query in batch if query.decoded.alpha}
+            notes |= {image: query.decoded.note for image, query in batch if query.decoded.note}
             bar.update(len(batch))
         _finish(writing, faults)
         bar.update(len(images) - bar.n)
     if count := len(transparent - faults.keys()):
         log.warning("%d image(s) are transparent: blended with the background, and their results are opaque", count)
+    for note, count in Counter(note for image, note in notes.items() if image not in faults).items():
+        log.warning("%d image(s) of which each %s", count, note)
     converted = [row for image in images if image not in faults for row in rows[image]]
     messages = [f"{image.path}: {faults[image]}" for image in images if image in faults]
     return pd.DataFrame(converted, columns=COLUMNS), messages

@@ -2,13 +2,14 @@
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import repeat
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from threading import BoundedSemaphore
 
 import numpy as np
 import pandas as pd
 
 from quac.data.images import write_png
+from quac.data.result_names import output_path
 from quac.data.store import Store
 from quac.system.errors import QuacError
 
@@ -52,16 +53,6 @@ class BestImages:
         if not any(error):
             for job in self.jobs:
                 job.result()
-
-
-def output_path(query: str, source: str, target: str) -> str:
-    """Path of a query -> `<source>/<target>/<path in its class folder>` of its image: a PNG, also if the query is not.
-
-    In a list of images a path need not begin with its class; then all of it is kept, except for steps upwards.
-    """
-    parts = [part for part in PurePosixPath(query).parts if part not in ("/", "..")]
-    inside = "/".join(parts[1:] if parts[0] == source and len(parts) > 1 else parts)
-    return f"{source}/{target}/{inside}" + ("" if inside.lower().endswith(".png") else ".png")
 
 
 def grid_path(style_kind: str, target: str, query: int, style: int) -> str:

@@ -2,6 +2,7 @@
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -14,13 +15,15 @@ from PIL import Image
 
 from quac.config.choices import split_mode, without_random_crop
 from quac.data.batches import to_range
-from quac.data.decode import Decoded, ImageError
-from quac.data.folders import IMAGE_SUFFIXES, files_below, is_image
+from quac.data.decoded import Decoded, ImageError
+from quac.data.folders import IMAGE_SUFFIXES, files_below, is_image, is_never_data, slash_hint
 from quac.data.images import encode, read_image, resize, to_8_bit, to_channels, to_depth, to_image
 from quac.data.masks import read_mask, soften
 from quac.data.preprocess import Sizing, center_crop, crop_of, scaled_size
 from quac.models.starganv2.checkpoint_info import CheckpointInfo
-from quac.system.errors import QuacError
+from quac.system.console import log
+from quac.system.errors import QuacError, bullet_list
+from quac.system.file_names import unfit_names
 from quac.system.files import file_sha256
 
 if TYPE_CHECKING:
@@ -44,40 +47,63 @@ def list_images(sources: Iterable[str], *others: str | Path) -> list[InputImage]
         sources: files; folders, with all images at any depth; globs, `**` for any depth.
         others: folders of results or masks; if they lie inside a source, their files are not converted.
 
-    A file's name is its path below its source: a folder, or the part of a glob before the first wildcard. Raises
-    QuacError if a source has no images.
+    A file's name is its path below its source: a folder, or the part of a glob before the first wildcard. Files that
+    are not images are logged. Raises QuacError if a source has no images.
     """
     images, folders = [], [os.path.realpath(other) for other in others]
+    strays: list[Path] = []
+    passed_over = Counter[str]()
     for source in sources:
-        base, names = _names(source)
-        listed = [InputImage(Path(base, name), name) for name in sorted(names) if is_image(name)]
+        base, names = _names(source, passed_over)
+        files = [InputImage(Path(base, name), name) for name in sorted(names)]
         for folder in folders:
             if _is_below(folder, os.path.realpath(base)):
-                listed = [image for image in listed if not _is_below(os.path.realpath(image.path), folder)]
+                files = [file for file in files if not _is_below(os.path.realpath(file.path), folder)]
+        listed = [file for file in files if is_image(file.name)]
+        unused = [file.path for file in files if not is_image(file.name)]
         if not listed:
-            raise QuacError(f"{source}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) to convert")
+            found = f", but {_by_ending(unused)}" if unused else ""
+            raise QuacError(f"{source}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) to convert{found}")
         images += listed
+        strays += unused
+    if strays:
+        listed_strays = bullet_list([*dict.fromkeys(strays)])
+        log.warning("not named as images, and not converted: %s\n%s", _by_ending(strays), listed_strays)
+    if passed_over:
+        counts = ", ".join(f"{count} x {name}" for name, count in sorted(passed_over.items()))
+        log.info("passed over, because these names are never those of data: %s", counts)
     return images
+
+
+def _by_ending(paths: Sequence[Path]) -> str:
+    """How many files of each ending there are."""
+    counts = Counter(path.suffix.lower() or "no ending" for path in dict.fromkeys(paths))
+    return ", ".join(f"{count} file(s) with {ending}" for ending, count in counts.most_common())
 
 
 def _is_below(path: str, folder: str) -> bool:
     return path.startswith(os.path.join(folder, ""))
 
 
-def _names(source: str) -> tuple[Path, list[str]]:
-    """The folder of a source, and the paths below it."""
+def _names(source: str, passed_over: Counter[str]) -> tuple[Path, list[str]]:
+    """The folder of a source, and the paths below it; names that are never data are counted in `passed_over`."""
     if not source:
         raise QuacError("A source is empty. Name an image, a folder or a glob.")
     path = Path(source)
     if path.is_dir():
-        return path, list(files_below(source, ""))
+        return path, list(files_below(source, "", passed_over=passed_over))
     if path.exists() or not glob.has_magic(source):
         if not path.exists():
-            raise QuacError(f"{source}: does not exist. Check the path.")
+            raise QuacError(f"{source}: does not exist. Check the path{slash_hint(source)}.")
         return path.parent, [path.name]
     base = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts[:-1]))
-    files = [file for file in glob.glob(source, recursive=True) if os.path.isfile(file)]
-    return base, [os.path.relpath(file, base) for file in files]
+    files = (file for file in glob.glob(source, recursive=True) if os.path.isfile(file))
+    names = []
+    for name in (os.path.relpath(file, base) for file in files):
+        system = next(filter(is_never_data, Path(name).parts), None)
+        passed_over.update([system] if system else [])
+        names += [] if system else [name]
+    return base, names
 
 
 def match_masks(images: Sequence[InputImage], folder: str | Path) -> dict[InputImage, Path]:
@@ -91,7 +117,11 @@ def match_masks(images: Sequence[InputImage], folder: str | Path) -> dict[InputI
         )
     by_stem: dict[str, list[Path]] = {}
     masks: dict[InputImage, Path] = {}
-    for name in filter(is_image, sorted(files_below(folder, ""))):
+    names, stems = sorted(files_below(folder, "")), {os.path.splitext(image.name)[0] for image in images}
+    unused = [Path(folder, name) for name in names if not is_image(name) and os.path.splitext(name)[0] in stems]
+    if unused:
+        log.warning("not named as images, and no masks: %s\n%s", _by_ending(unused), bullet_list(unused))
+    for name in filter(is_image, names):
         by_stem.setdefault(os.path.splitext(name)[0], []).append(Path(folder, name))
     sources = {_identity(image.path) for image in images}
     for image in images:
@@ -115,10 +145,11 @@ def result_paths(
     """Where results go.
 
     Below `out` a result has the name of its query; each of several targets has a folder, each of several tries a number
-    before the ending. Raises QuacError if a result would replace a source, one of `others` (masks, a reference), or
-    another result.
+    before the ending. Raises QuacError if a result would lie outside of `out`, cannot be written under its name, or
+    would replace a source, one of `others` (masks, a reference), or another result.
     """
     results: Results = {}
+    top = os.path.abspath(out)
     taken: dict[Path, tuple[Path, str]] = {}
     sources = {_identity(path) for path in (*(image.path for image in images), *others)}
     for image in images:
@@ -128,12 +159,20 @@ def result_paths(
             numbered = [plain.with_name(f"{plain.stem}_try{number:02d}{plain.suffix}") for number in range(tries)]
             results[image, target] = paths = numbered if tries > 1 else [plain]
             for path in paths:
+                if not _is_below(os.path.abspath(path), top):  # by a class, or a name below a glob, that is ".."
+                    raise QuacError(
+                        f"{path}: would be written outside of {out}, for {image.path} and the class {target!r}. "
+                        "Name the images without '..', and use a checkpoint whose classes are names of folders."
+                    )
                 if path in taken and taken[path] != (image.path, target):
                     both = f"for {taken[path][0]} and for {image.path}"
                     raise QuacError(f"{path}: would be written {both}. Convert them into two folders.")
                 taken[path] = (image.path, target)
-                if path.exists() and _identity(path) in sources:
+                if (identity := _identity(path)) and identity in sources:
                     raise QuacError(f"{path}: is an input, and would be overwritten. Choose another folder for --out.")
+    shown = {os.path.relpath(os.path.abspath(path), top): path for path in taken}
+    for name, fault in unfit_names(out, shown).items():
+        raise QuacError(f"{shown[name]}: the result of {taken[shown[name]][0]} {fault}")
     return results
 
 

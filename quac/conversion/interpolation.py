@@ -10,7 +10,7 @@ from PIL import Image
 from quac.conversion.engine import Drawn, QueryBatch, convert_batch
 from quac.conversion.inputs import read_query, read_reference
 from quac.conversion.network import ConversionNetwork
-from quac.data.decode import ImageError
+from quac.data.decoded import ImageError
 from quac.system.errors import QuacError
 from quac.system.files import atomic_write
 

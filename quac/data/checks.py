@@ -10,8 +10,10 @@ import pandas as pd
 from quac.config import Config
 from quac.config.choices import SEVERITIES
 from quac.data import appearance, leaks, shortcuts
-from quac.data.findings import DataSet, Finding, finding
+from quac.data.findings import DataSet, Finding, finding, quoted
 from quac.data.index import content_digest
+from quac.data.result_names import result_names
+from quac.system.files import FilePath
 
 # Of a class. Training draws two images of a class at a time; elsewhere one image makes a row of the matrix.
 MIN_IMAGES = {"train": 2, "validation": 1, "test": 1}
@@ -20,12 +22,13 @@ MAX_IMBALANCE = 10  # images of the most frequent class per image of the rarest
 Check = Callable[[DataSet, Config], Iterator[Finding]]
 
 
-def check_splits(indexes: dict[str, pd.DataFrame], config: Config) -> list[Finding]:
+def check_splits(indexes: dict[str, pd.DataFrame], config: Config, results: FilePath = ".") -> list[Finding]:
     """Compare the splits of a data set.
 
     Args:
         indexes: {split: index}, see `quac.data.index.build_index`.
         config: `checks`, `model.num_domains`, `data.sampling` and the sizes of the splits are used.
+        results: folder whose file system has to hold the generated images.
 
     Returns:
         Findings, errors first: dicts of `code`, `severity` (error, warning), `message`, `remedy`, `files`
@@ -34,7 +37,7 @@ def check_splits(indexes: dict[str, pd.DataFrame], config: Config) -> list[Findi
     filled = {split: index for split, index in indexes.items() if len(index)} or indexes
     rows = pd.concat([index.assign(split=split) for split, index in filled.items()], ignore_index=True)
     rows["name"] = rows["split"].str.cat(rows["path"], sep="/")
-    data = DataSet(indexes, rows, rows[rows["error"] == ""].reset_index(drop=True))
+    data = DataSet(indexes, rows, rows[rows["error"] == ""].reset_index(drop=True), results)
     findings = []
     for code, check in CHECKS.items():
         severity = config.checks.severity.get(code, SEVERITIES[code])
@@ -70,7 +73,7 @@ def _class_missing(data: DataSet, _: Config) -> Iterator[Finding]:
         missing = sorted({*data.classes, *index.attrs["classes"]} - set(index["class"]))
         if missing:
             yield finding(
-                f"{index.attrs['source']}: the {split} split has no images of {', '.join(missing)}",
+                f"{index.attrs['source']}: the {split} split has no images of {', '.join(map(quoted, missing))}",
                 "give every split images of every class, remove the class, or name the classes in data.classes",
             )
 
@@ -97,15 +100,22 @@ def _class_names_alike(data: DataSet, _: Config) -> Iterator[Finding]:
     spellings: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for split, index in data.indexes.items():
         for name in sorted({*index.attrs["classes"], *index["class"]}):
-            spellings[unicodedata.normalize("NFC", name).casefold()][name].append(split)
+            spellings[_spelling(name)][name].append(split)
     for alike in spellings.values():
         if len(alike) > 1:
-            # As ASCII: names that differ only in the encoding of a letter look the same.
+            # As ASCII, in quotes: names that differ only in the encoding of a letter, or in blanks, look the same.
             names = ", ".join(f"{name!a} ({', '.join(splits)})" for name, splits in alike.items())
             yield finding(
-                f"{data.sources}: {len(alike)} classes differ only in case or in the encoding of a letter: {names}",
-                "rename the class folders, so that each class has one spelling in all splits",
+                f"{data.sources}: {len(alike)} classes differ only in case, in blanks or in the encoding of a letter: "
+                f"{names}",
+                "rename the classes, so that each class has one spelling in all splits",
             )
+
+
+def _spelling(name: str) -> str:
+    """A name without what cannot be seen: case, blanks at its ends or repeated, characters of no width."""
+    visible = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+    return unicodedata.normalize("NFC", " ".join(visible.split())).casefold()
 
 
 def _too_few(data: DataSet, _: Config) -> Iterator[Finding]:
@@ -152,6 +162,25 @@ def _stray_files(data: DataSet, _: Config) -> Iterator[Finding]:
             )
 
 
+def _passed_over(data: DataSet, _: Config) -> Iterator[Finding]:
+    counts = {split: index.attrs.get("passed_over") for split, index in data.indexes.items()}
+    if any(counts.values()):
+        yield finding(
+            f"{data.sources}: files and folders of systems and file managers are passed over, by their names",
+            "nothing; but if these are data, rename them",
+            [f"{split}: {n} x {name}" for split, each in counts.items() for name, n in (each or {}).items()],
+        )
+
+
+def _ambiguous(data: DataSet, _: Config) -> Iterator[Finding]:
+    for note, rows in data.usable[data.usable["note"] != ""].groupby("note"):
+        yield finding(
+            f"{data.sources}: {len(rows)} file(s) of which each {note}",
+            "if that is not what they mean, save them as grey or RGB",
+            rows["name"],
+        )
+
+
 def _most_common(values: pd.Series, limit: int = 5) -> dict[str, int]:
     return {str(value): int(count) for value, count in values.value_counts().head(limit).items()}
 
@@ -177,5 +206,8 @@ CHECKS: dict[str, Check] = {
     "distorted": appearance.distorted,
     "histogram-shift": appearance.histogram_shift,
     "shortcut": shortcuts.shortcut,
+    "result-names": result_names,
+    "ambiguous": _ambiguous,
     "stray-files": _stray_files,
+    "passed-over": _passed_over,
 }

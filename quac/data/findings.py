@@ -9,6 +9,7 @@ import pandas as pd
 
 from quac.system.console import log
 from quac.system.errors import QuacError, bullet_list
+from quac.system.files import FilePath
 
 Finding = dict[str, Any]
 
@@ -20,6 +21,7 @@ class DataSet:
     indexes: dict[str, pd.DataFrame]  # by split, see `quac.data.index.build_index`
     rows: pd.DataFrame  # of all splits, with their `split`, and their `name`, "split/path"
     usable: pd.DataFrame  # the rows without an error
+    results: FilePath = "."  # folder whose file system has to hold the results
 
     @property
     def classes(self) -> list[str]:
@@ -60,6 +62,11 @@ def join_words(words: Sequence[str]) -> str:
     """`a, b and c`."""
     *most, last = words
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def quoted(name: str) -> str:
+    """A name for a message: in quotes if it begins or ends with a blank, which could not be seen otherwise."""
+    return repr(name) if name != name.strip() else name
 
 
 def tally(values: Iterable[Any], what: str = "image(s)", limit: int = 5) -> str:

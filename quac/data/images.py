@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 from PIL import Image
 
-from quac.data.decode import Decoded, ImageError, decode_bytes, read_bytes
+from quac.data.decode import decode_bytes, read_bytes
+from quac.data.decoded import Decoded, ImageError
 from quac.system.files import FilePath, atomic_write
 
 # Pillow's names and options of formats of 8 bits. (A PNG and a TIFF may be deeper.)

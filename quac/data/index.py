@@ -12,7 +12,8 @@ from PIL import Image
 
 from quac.config import Config
 from quac.config.stages import SECTIONS
-from quac.data.decode import ImageError, read_bytes
+from quac.data.decode import read_bytes
+from quac.data.decoded import ImageError
 from quac.data.images import Decoding, decode_image, to_8_bit, to_channels, to_image
 from quac.data.parallel import map_processes
 from quac.data.sources import Listing, list_source
@@ -25,7 +26,7 @@ CHUNK = 64  # images that a worker takes at a time
 
 EMPTY_FACTS: dict[str, Any] = {
     **{"width": 0, "height": 0, "mode": "", "bits": 0, "bytes": 0, "sha256": "", "pixels": "", "phash": ""},
-    **{"thumbnail": b"", "low": 0.0, "high": 0.0, "mean": 0.0, "histogram": None, "error": ""},
+    **{"thumbnail": b"", "low": 0.0, "high": 0.0, "mean": 0.0, "histogram": None, "note": "", "error": ""},
 }
 COLUMNS = ["path", "class", "label", "group", "mask", "weight", *EMPTY_FACTS]
 
@@ -50,8 +51,8 @@ def build_index(listing: Listing, decoding: Decoding, workers: int = 0) -> tuple
         `width` and `height` (upright), `mode` and `bits` of the file; `bytes`, `sha256` of the file; `pixels`
         (SHA-256 of the decoded pixels), `phash` (perceptual hash, 64 bits in hex), `thumbnail` (16 x 16 grey
         bytes); `low`, `high`, `mean` (smallest, largest and mean intensity, of all channels), `histogram` (shares of
-        the pixels in 16 equal bins of the intensities [0, 1]); `error`: empty, or why the file cannot be used; and
-        further columns of a manifest.
+        the pixels in 16 equal bins of the intensities [0, 1]); `note`: empty, or what the file leaves open, and how it
+        is read; `error`: empty, or why the file cannot be used; and further columns of a manifest.
     """
     files = [os.path.join(listing.base, image["path"]) for image in listing.images]
     facts = map_processes(partial(inspect_file, decoding), files, workers, CHUNK)
@@ -71,6 +72,8 @@ def inspect_file(decoding: Decoding, path: str) -> dict[str, Any]:
         pixels, decoded = decode_image(content, decoding)
     except ImageError as error:
         return EMPTY_FACTS | {"error": str(error)}
+    if decoded.alpha and not decoded.values[:, :, -1].any():
+        return EMPTY_FACTS | {"error": "is transparent as a whole; save it without opacity, or remove it"}
     top, grey = np.iinfo(pixels.dtype).max, to_8_bit(to_channels(pixels, 1))
     histogram = np.bincount((grey >> 4).ravel(), minlength=BINS) / grey.size
     return EMPTY_FACTS | {
@@ -87,6 +90,7 @@ def inspect_file(decoding: Decoding, path: str) -> dict[str, Any]:
         "high": float(pixels.max() / top),
         "mean": float(pixels.mean() / top),
         "histogram": histogram.tolist(),
+        "note": decoded.note,
     }
 
 

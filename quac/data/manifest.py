@@ -1,8 +1,9 @@
-"""Manifests: lists of images with their classes, as CSV, JSON or YAML."""
+"""Manifests: lists of images with their classes, as CSV, TSV, JSON, JSON lines or YAML."""
 
 import csv
 import io
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -14,9 +15,11 @@ import yaml
 from quac.data.folders import IMAGE_SUFFIXES, is_image, is_utf8
 from quac.system.errors import QuacError, bullet_list
 
-ENDINGS = {".csv", ".json", ".yaml", ".yml"}
+ENDINGS = {".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml"}
+BY_LINE = {".csv", ".tsv", ".jsonl"}  # a row is a line
 COLUMNS = ("path", "class", "split", "group", "mask")
 EMPTY_STEP = re.compile(r"^(?:\./+)+|(?<=/)(?:\.?/+)+")  # ./a//b.png and a/b.png are one file
+MAX_EXPANDED = 10**6  # values to which aliases of a YAML may grow, besides one a character
 SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 Rows = list[tuple[int, dict[str, Any]]]  # number of the line or entry, and its values by column
@@ -25,7 +28,7 @@ Faults = list[tuple[int, str]]  # number of the line or entry, and what is wrong
 
 def is_manifest(source: str) -> bool:
     """Whether a source is named as a manifest and not a folder."""
-    return os.path.splitext(source)[1].lower() in ENDINGS and not os.path.isdir(source)
+    return _ending(source) in ENDINGS and not os.path.isdir(source)
 
 
 def read_manifest(source: str, split: str | None = None) -> tuple[list[str], list[dict[str, str]]]:
@@ -38,7 +41,7 @@ def read_manifest(source: str, split: str | None = None) -> tuple[list[str], lis
     rows, faults = _read_rows(source)
     columns = dict.fromkeys(column for _, row in rows for column in row)
     further = [column for column in columns if column not in COLUMNS]
-    noun, top = "line" if _is_csv(source) else "entry", os.path.abspath(os.path.dirname(source))
+    noun, top = "line" if _ending(source) in BY_LINE else "entry", os.path.abspath(os.path.dirname(source))
     images: list[tuple[str | None, dict[str, str]]] = []
     seen: dict[tuple[str, str | None], int] = {}  # file and split -> number of the row
     for number, row in rows:
@@ -54,6 +57,13 @@ def read_manifest(source: str, split: str | None = None) -> tuple[list[str], lis
             wrong.append(f"path {known['path']} is in {noun} {first} already{where}; remove one of the two")
         faults += [(number, what) for what in wrong]
         images.append((row_split, image))
+    named = (image[column] for _, image in images for column in ("path", "mask"))
+    backslashes = [path for path in named if _is_of_windows(top, path)]
+    if backslashes:
+        raise QuacError(
+            f"{source}: {len(backslashes)} path(s) hold \\, such as {backslashes[0]}, and there is no such file; "
+            "write / for \\, and paths relative to the list"
+        )
     if faults:
         listed = bullet_list([f"{noun} {number}: {what}" for number, what in sorted(faults)], 30)
         raise QuacError(f"{source}: the manifest has faults:\n{listed}")
@@ -63,8 +73,13 @@ def read_manifest(source: str, split: str | None = None) -> tuple[list[str], lis
     return sorted({image["class"] for _, image in images}), chosen
 
 
-def _is_csv(source: str) -> bool:
-    return source.lower().endswith(".csv")
+def _ending(source: str) -> str:
+    return os.path.splitext(source)[1].lower()
+
+
+def _is_of_windows(top: str, path: str) -> bool:
+    """Whether a path is written with backslashes, which a name may hold, too."""
+    return "\\" in path and "\0" not in path and not os.path.exists(os.path.join(top, path))
 
 
 def _known_values(row: Mapping[str, Any], with_split: bool) -> tuple[dict[str, str], list[str]]:
@@ -96,6 +111,8 @@ def _text(value: Any) -> str:
 def _read_rows(source: str) -> tuple[Rows, Faults]:
     """The rows of a manifest, and the faults of lines or entries that are not rows."""
     try:
+        if os.path.exists(source) and not os.path.isfile(source):
+            raise QuacError(f"{source}: is not a regular file, but a pipe or a device; save the list as a file")
         text = Path(source).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise QuacError(f"{source}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
@@ -103,14 +120,19 @@ def _read_rows(source: str) -> tuple[Rows, Faults]:
         raise QuacError(f"{source}: file not found. Check the path.") from None
     except OSError as error:
         raise QuacError(f"{source}: cannot be read ({str(error.strerror).lower()}); change its permissions") from None
-    rows, faults = _read_csv(source, text) if _is_csv(source) else _read_list(source, text)
+    ending = _ending(source)
+    if ending in (".csv", ".tsv"):
+        rows, faults = _read_csv(source, text, "\t" if ending == ".tsv" else ",")
+    else:
+        rows, faults = _read_lines(text) if ending == ".jsonl" else _read_list(source, text)
     if not rows and not faults:
         raise QuacError(f"{source}: has no rows; add one for each image, with its path and class")
     return rows, faults
 
 
-def _read_csv(source: str, text: str) -> tuple[Rows, Faults]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+def _read_csv(source: str, text: str, delimiter: str) -> tuple[Rows, Faults]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    commas = "tabs" if delimiter == "\t" else "commas"
     header: list[str] | None = None
     rows: Rows = []
     faults: Faults = []
@@ -121,31 +143,75 @@ def _read_csv(source: str, text: str) -> tuple[Rows, Faults]:
             if not values:
                 continue
             if header is None:
-                header = _checked_header(f"{source}: line {number}", values)
+                header = _checked_header(f"{source}: line {number}", values, commas)
             elif len(values) != len(header):
-                faults.append((number, f"has {len(values)} values, not {len(header)}; put those with commas in quotes"))
+                faults.append(
+                    (number, f"has {len(values)} values, not {len(header)}; put those with {commas} in quotes")
+                )
             else:
                 rows.append((number, dict(zip(header, values, strict=True))))
     except csv.Error as error:
-        raise QuacError(f"{source}: line {line}: cannot be read as CSV ({error}); correct its quotes") from None
+        raise QuacError(
+            f"{source}: line {line}: cannot be read as {_ending(source)[1:].upper()} ({error}); correct its quotes"
+        ) from None
     return rows, faults
 
 
-def _checked_header(place: str, header: list[str]) -> list[str]:
+def _checked_header(place: str, header: list[str], commas: str) -> list[str]:
     if missing := [column for column in ("path", "class") if column not in header]:
         raise QuacError(
             f"{place}: has no column {' and no column '.join(missing)}, but {header}; "
-            "the first line must name the columns, with commas between them"
+            f"the first line must name the columns, with {commas} between them"
         )
     if twice := sorted({column for column in header if header.count(column) > 1}):
         raise QuacError(f"{place}: has a column twice ({', '.join(twice)}); rename or remove one")
     return header
 
 
+def _read_lines(text: str) -> tuple[Rows, Faults]:
+    rows: Rows = []
+    faults: Faults = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            faults.append((number, f"cannot be read as JSON ({error}); correct it"))
+            continue
+        if type(row) is dict:
+            rows.append((number, row))
+        else:
+            faults.append((number, "is not a mapping; write one (path, class, ...) per line"))
+    return rows, faults
+
+
+def _load_yaml(text: str) -> Any:
+    """The value of a YAML text. Raises ValueError if aliases make it far larger than the text."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if _expanded(node, {}) > MAX_EXPANDED + len(text):
+            raise ValueError("its aliases (*name) repeat one another without end, or too often")
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _expanded(node: Any, known: dict[int, float]) -> float:
+    """The number of values below a node, those of an alias counted each time; infinite for one that holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf  # while it is being counted
+        children = node.value if isinstance(node, yaml.CollectionNode) else []
+        pairs = isinstance(node, yaml.MappingNode)
+        known[id(node)] = 1 + sum(_expanded(part, known) for each in children for part in (each if pairs else [each]))
+    return known[id(node)]
+
+
 def _read_list(source: str, text: str) -> tuple[Rows, Faults]:
     remedy = "write a list of one mapping (path, class, ...) per image"
     try:
-        entries = json.loads(text) if source.lower().endswith(".json") else yaml.safe_load(text)
+        entries = json.loads(text) if _ending(source) == ".json" else _load_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise QuacError(f"{source}: cannot be read: {' '.join(str(error).split())}; {remedy}") from None
     entries = [] if entries is None else entries

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import distance_transform_edt
 
 from quac.config import Config
-from quac.data.decode import ImageError, decode
+from quac.data.decode import decode_bytes, read_bytes
+from quac.data.decoded import Decoded, ImageError, SeveralPagesError
 from quac.data.images import Decoding, resize, to_channels
 from quac.data.parallel import map_threads
 from quac.data.preprocess import center_crop, crop_of, scaled_size, sizing_of
@@ -24,11 +25,11 @@ READERS = 4  # threads
 def read_mask(path: FilePath, width: int, height: int, decoding: Decoding) -> np.ndarray:
     """The mask of an image of `width` and `height`: (rows, columns, 1) uint16, 65535 inside, of the size of its file.
 
-    Colours are converted to grey, and transparent pixels are outside. Of `decoding`, only `page` and `max_pixels` are
-    used. Raises ImageError if the file cannot be read, has another shape than the image, or only values far below its
-    maximum, such as 0 and 1 of 255.
+    Colours are converted to grey, and transparent pixels are outside. Of `decoding`, only `max_pixels` and, for a mask
+    with several pages, `page` are used. Raises ImageError if the file cannot be read, has another shape than the image,
+    or only values far below its maximum, such as 0 and 1 of 255.
     """
-    decoded = decode(path, decoding.page, decoding.max_pixels)
+    decoded = _decode(path, decoding)
     values = decoded.values
     rows, columns = values.shape[:2]
     if 2 * abs(columns * height - rows * width) > max(columns + rows, width + height):  # more than rounding does
@@ -48,6 +49,14 @@ def read_mask(path: FilePath, width: int, height: int, decoding: Decoding) -> np
         highest = f"{mask.max() / 65535 * top:.3g}"
         raise ImageError(f"has no value above {highest}, but the inside is {top}; save it with 0 and {top}")
     return mask
+
+
+def _decode(path: FilePath, decoding: Decoding) -> Decoded:
+    content = read_bytes(path)
+    try:
+        return decode_bytes(content, None, decoding.max_pixels)  # a mask of one page is that of any page of its image
+    except SeveralPagesError:
+        return decode_bytes(content, decoding.page, decoding.max_pixels)
 
 
 def soften(mask: np.ndarray, edge: int) -> np.ndarray:

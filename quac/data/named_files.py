@@ -8,7 +8,7 @@ from typing import cast
 from quac.config import Config
 from quac.config.data import SplitMaker
 from quac.config.stages import SECTIONS, StageJob
-from quac.data.folders import cached_digest, tree_digest
+from quac.data.folders import cached_digest, slash_hint, tree_digest
 from quac.data.manifest import is_manifest
 from quac.data.sources import Listing, Source, list_source, listing_digest
 from quac.system.errors import QuacError
@@ -72,7 +72,7 @@ class NamedFiles:
                 f"{key}: {path} is made by the workflow itself; leave the key out, or copy the file to another place"
             )
         if not os.path.isfile(path):
-            raise QuacError(f"{key}: {path}: file not found. Check the path.")
+            raise QuacError(f"{key}: {path}: file not found. Check the path{slash_hint(path)}.")
         for run in self.runs if key == "init.from" else ():  # an output of the workflow may change or be deleted
             if os.path.realpath(path).startswith(os.path.join(os.path.realpath(run), "")):
                 raise QuacError(

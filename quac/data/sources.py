@@ -2,12 +2,13 @@
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from quac.data.folders import DigestCache, class_folders, files_below, files_in, is_image
-from quac.data.manifest import SPLIT_NAMES, is_manifest, read_manifest
+from quac.data.folders import DigestCache, class_folders, files_below, files_in, is_image, slash_hint
+from quac.data.manifest import ENDINGS, SPLIT_NAMES, is_manifest, read_manifest
 from quac.system.errors import QuacError, bullet_list
 from quac.system.files import FilePath, json_sha256
 
@@ -29,13 +30,14 @@ class Listing:
     classes: list[str]  # names, in their order
     images: list[Image]  # sorted by the position of the class and by path
     strays: list[str]  # paths of files that are not used, sorted
+    passed_over: dict[str, int] = field(default_factory=dict)  # names that are never data, and how often they occur
 
 
 def list_source(source: Source, split: str | None, layout: str = "split_first", classes: Names = None) -> Listing:
     """The images of a split. No image is opened: the index finds out whether those of a manifest exist.
 
     Args:
-        source: a folder, a manifest (.csv, .json, .yaml, .yml), or
+        source: a folder, a manifest (.csv, .tsv, .json, .jsonl, .yaml, .yml), or
             {class: [{"path": folder, "weight": number}, ...]}.
         split: train, validation or test; None means all images of a manifest, and of a folder.
         layout: of a folder. split_first: `<source>/<class>/**` is the split. class_first: `<source>/<class>/` holds the
@@ -49,6 +51,9 @@ def list_source(source: Source, split: str | None, layout: str = "split_first", 
         raise QuacError("the source is empty; name a folder or a list of images")
     if is_manifest(source):
         return _list_manifest(source, split, classes)
+    if os.path.exists(source) and not os.path.isdir(source):
+        endings = ", ".join(sorted(ENDINGS))
+        raise QuacError(f"{source}: is not a folder, and not a list, which ends in one of {endings}; save it as one")
     return _list_folder(source, split, layout, classes)
 
 
@@ -67,27 +72,35 @@ def _image(path: str, name: str, weight: float = 1.0) -> Image:
     return {"path": path, "class": name, "group": "", "mask": "", "weight": weight}
 
 
-def _listing(source: str, base: str, classes: Sequence[str], images: list[Image], strays: Iterable[str]) -> Listing:
+def _listing(
+    source: str,
+    base: str,
+    classes: Sequence[str],
+    images: list[Image],
+    strays: Iterable[str],
+    passed_over: Mapping[str, int] | None = None,
+) -> Listing:
     odd = [name for name in classes if name in ("", ".", "..") or "/" in name or "\0" in name]
     if odd:
         raise QuacError(f"{source}: {odd[0]!r} cannot be the name of a class, which is a folder name, too; rename it")
     position = {name: number for number, name in enumerate(classes)}
     images = sorted(images, key=lambda image: (position[image["class"]], image["path"]))
-    return Listing(source, base, list(classes), images, sorted(strays))
+    return Listing(source, base, list(classes), images, sorted(strays), dict(sorted((passed_over or {}).items())))
 
 
 _Folder = tuple[str, str, Iterable[str]]  # class, folder relative to the source, names of folders in it to leave out
 
 
 def _list_folder(source: str, split: str | None, layout: str, classes: Names) -> Listing:
-    present = class_folders(source)
+    passed_over = Counter[str]()
+    present = class_folders(source, passed_over)
     chosen = present if classes is None else [name for name in classes if name in present]
     images, strays = [], files_in(source)
     for name, folder, without in _folders_of(source, chosen, split, layout):
-        paths = list(files_below(source, folder, without))
+        paths = list(files_below(source, folder, without, passed_over))
         images += [_image(path, name) for path in paths if is_image(path)]
         strays += [path for path in paths if not is_image(path)]
-    return _listing(source, source, present if classes is None else classes, images, strays)
+    return _listing(source, source, present if classes is None else classes, images, strays, passed_over)
 
 
 def _folders_of(source: str, classes: Sequence[str], split: str | None, layout: str) -> list[_Folder]:
@@ -132,7 +145,7 @@ def _list_mapping(source: Mapping[str, Sequence[Mapping[str, Any]]], classes: Na
                 faults.append(f"{name}: {folder}: weight is {weight}, but must be a number above 0")
             if not os.path.isdir(folder):
                 what = "is not a folder" if os.path.exists(folder) else "does not exist"
-                faults.append(f"{name}: {folder}: {what}; correct the path")
+                faults.append(f"{name}: {folder}: {what}; correct the path{slash_hint(folder)}")
                 continue
             for other, place in taken.items():
                 if real == other:
@@ -152,11 +165,12 @@ def _list_mapping(source: Mapping[str, Sequence[Mapping[str, Any]]], classes: Na
     classes = sorted(weighted_folders) if classes is None else classes
     images: list[Image] = []
     strays: list[str] = []
+    passed_over = Counter[str]()
     for name in classes:
         weighted = []
         for folder, weight in weighted_folders.get(name, []):
             inner = os.path.relpath(folder, base)
-            files = list(files_below(base, "" if inner == "." else inner))
+            files = list(files_below(base, "" if inner == "." else inner, passed_over=passed_over))
             inside = [path for path in files if is_image(path)]
             if not inside:
                 raise QuacError(f"{name}: {folder}: holds no images; correct the path, or leave the folder out")
@@ -166,4 +180,4 @@ def _list_mapping(source: Mapping[str, Sequence[Mapping[str, Any]]], classes: Na
         total = sum(weight for _, weight in weighted)
         for inside, weight in weighted:
             images += [_image(path, name, weight=weight / total * count / len(inside)) for path in inside]
-    return _listing("data.sources", base, classes, images, strays)
+    return _listing("data.sources", base, classes, images, strays, passed_over)

@@ -37,6 +37,12 @@ def write_splits(out: Path, maker: SplitMaker, data: Data, distance: int, worker
     Raises QuacError, before anything is written, if the shares or groups are faulty or an image cannot be read.
     """
     listing = list_source(maker.source, None, classes=data.classes)
+    if not listing.images:
+        others = [*listing.strays, *(f"{name} ({count} times)" for name, count in listing.passed_over.items())]
+        raise QuacError(
+            f"{listing.source}: holds images of 0 classes; put the images of each class into a folder of its own"
+            + (f". Passed over are {len(others)} other name(s):\n{bullet_list(others)}" if others else "")
+        )
     shares = _used_shares({split: getattr(maker, split) for split in SPLITS})
     if not {"train", "validation"} <= shares.keys():
         raise QuacError("the shares of train and validation must be above 0")

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from quac.config import Config
 from quac.config.training import Model
-from quac.data.decode import ImageError
+from quac.data.decoded import ImageError
 from quac.data.images import Decoding, read_image, resize, to_channels, to_depth
 from quac.data.parallel import map_processes
 from quac.data.preprocess import Sizing, center_crop, crop_of, scaled_size, sizing_of, too_small

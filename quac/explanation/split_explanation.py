@@ -14,10 +14,11 @@ from torch import Tensor
 
 from quac.classifier.judge import Judge, open_oracles
 from quac.config import Config
-from quac.conversion.image_folder import output_path
 from quac.data.batches import batches_of, load, to_pixels, to_range
-from quac.data.decode import ImageError, decode_bytes, read_bytes
+from quac.data.decode import decode_bytes, read_bytes
+from quac.data.decoded import ImageError
 from quac.data.images import to_depth, write_png
+from quac.data.result_names import output_path
 from quac.data.store import Store
 from quac.explanation.attribution import CONTROL, attribute
 from quac.explanation.counterfactual import Counterfactuals, find_counterfactuals

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from quac.conversion.image_folder import grid_path, output_path
+from quac.conversion.image_folder import grid_path
+from quac.data.result_names import output_path
 from quac.data.store import evenly_spaced
 from quac.report import schema
 from quac.report.explanation_parts import Explanations

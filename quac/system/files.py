@@ -34,11 +34,7 @@ def atomic_write(path: FilePath) -> Iterator[Path]:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder; rename or remove it, or choose another name", str(path))
         os.replace(temporary, path)
-        descriptor = os.open(path.parent, os.O_RDONLY)  # flush the folder, too: the rename survives a power cut
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _flush_folder(path.parent)
     except OSError as error:
         if error.filename in (None, str(temporary)):  # the error of a full disk does not name the file
             error.filename = str(path)
@@ -46,6 +42,16 @@ def atomic_write(path: FilePath) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # if the folder cannot be written, there is no temporary file
             temporary.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename survive a power cut. Some file systems (VirtualBox, old CIFS) cannot: nothing is lost then."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def refuse_overwrite(out: FilePath, *inputs: FilePath) -> None:

@@ -1,6 +1,5 @@
 """Training states that nothing uses any more. (Starts without torch.)"""
 
-import fcntl
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Any
 
 from quac.system.errors import QuacError
 from quac.system.files import read_json
+from quac.system.lock import is_training
 from quac.training.marker import read_marker
 
 CURRENT = "current.json"  # next to the folders of states: which one was trained last
@@ -53,7 +53,7 @@ def stale_states(root: Path) -> list[StaleState]:
     checkpoints = read_marker(trained)["checkpoints"].values() if trained.is_file() else []
     used = {current, *(Path(checkpoint["file"]).parent.name for checkpoint in checkpoints)}
     folders = [path for path in sorted(states.glob("*")) if path.is_dir() and path.name not in used]
-    return [_describe(path, _settings(states / current)) for path in folders if not _is_training(path)]
+    return [_describe(path, _settings(states / current)) for path in folders if not is_training(path)]
 
 
 def _settings(folder: Path) -> dict[str, Any]:
@@ -73,15 +73,3 @@ def _differences(first: Any, second: Any, name: str = "") -> Iterator[str]:
             yield from _differences(first.get(part), second.get(part), f"{name}.{part}" if name else part)
     elif first != second:
         yield name
-
-
-def _is_training(path: Path) -> bool:
-    lock = path / "lock"
-    if not lock.is_file():
-        return False
-    with open(lock, "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

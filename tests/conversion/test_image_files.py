@@ -70,6 +70,18 @@ def test_a_result_is_the_image_of_the_network_at_the_size_of_the_training(here):
     assert np.abs(grey("out/large.png") - grey("native/large.png")).mean() > 1
 
 
+def test_a_query_with_a_lookup_table_is_read_as_grey_and_said(here):
+    """Its result has 8 bits, as the query has."""
+    image = Image.fromarray(noise(0, 64, 64))
+    image.save("a.png")
+    table = image.convert("P")
+    table.putpalette(bytes(value for level in range(256) for value in (0, 0, level)))
+    table.save("in.tif")
+    done = convert("in.tif", "--seed", 3)
+    assert "1 image(s) of which each has a palette of shades of one colour" in done.output
+    assert decode("out/in.tif").values.dtype == np.uint8
+
+
 def test_deep_images_keep_their_depth_and_a_given_range(here):
     tifffile.imwrite("deep.tif", noise(0, 64, 64, dtype=np.uint16))
     tifffile.imwrite("float.tif", np.linspace(-500, 1500, 64 * 64, dtype=np.float32).reshape(64, 64))

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from helpers.builders import make_store
 
-from quac.conversion.image_folder import BestImages, output_path
+from quac.conversion.image_folder import BestImages
+from quac.data.result_names import output_path
 from quac.system.errors import QuacError
 
 

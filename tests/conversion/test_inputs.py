@@ -11,9 +11,9 @@ from helpers.builders import tiny_config
 from helpers.image_files import noise
 from PIL import Image
 
-from quac.conversion.inputs import list_images, read_query, read_reference, result_paths
+from quac.conversion.inputs import list_images, match_masks, read_query, read_reference, result_paths
 from quac.data.batches import to_pixels
-from quac.data.decode import ImageError
+from quac.data.decoded import ImageError
 from quac.models.starganv2.checkpoint_info import CheckpointInfo
 from quac.system.errors import QuacError
 
@@ -136,3 +136,64 @@ def test_no_result_replaces_another_or_a_source(folder):
     Path("masks/a.png").write_bytes(b"")
     with pytest.raises(QuacError, match=r"masks/a\.png: is an input"):
         result_paths(list_images(["in/a.png"], "masks"), ["c"], 1, "masks", [Path("masks/a.png")])
+
+
+def test_files_that_are_not_images_are_named_and_counted(folder, caplog):
+    for name in ("in/b.gif", "in/sub dir/c.GIF", "in/@eaDir/a.png/thumb.jpg", "in/__MACOSX/._a.png", "in/README"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"")
+    caplog.set_level("INFO", logger="quac")
+    for source in ("in", "in/**"):
+        caplog.clear()
+        assert names(source) == ["[1].jpg", "a.png", "sub dir/b ü.TIF"]
+        assert "not converted: 2 file(s) with .gif, 1 file(s) with no ending, 1 file(s) with .txt" in caplog.text
+        assert "in/sub dir/c.GIF" in caplog.text
+        assert "passed over, because these names are never those of data: 1 x @eaDir" in caplog.text
+    with pytest.raises(QuacError, match=r"holds no images .* to convert, but 2 file\(s\) with \.gif"):
+        names("in/**/*.[gG][iI][fF]")
+
+
+def test_no_result_lies_outside_of_the_folder_of_results(folder):
+    images = list_images(["in/a.png"], "out")
+    for targets in (["..", "c"], ["c", ".."]):
+        with pytest.raises(QuacError, match=r"out/\.\./a\.png: would be written outside of out, .* class '\.\.'"):
+            result_paths(images, targets, 1, "out")
+    assert result_paths(images, ["../..", "c"], 1, "out")[images[0], "../.."] == [Path("out/..-../a.png")]
+    Path("other").mkdir()
+    Path("other/1.png").write_bytes(b"")
+    above = list_images(["in/*/../../other/*.png"], "out")
+    with pytest.raises(QuacError, match=r"would be written outside of out"):
+        result_paths(above, ["c"], 1, "out")
+    assert result_paths(list_images(["in/*/../a.png"], "out"), ["c"], 1, "out/new/..")
+
+
+def test_a_path_of_windows_gets_a_hint(folder):
+    with pytest.raises(QuacError, match=r"does not exist\. Check the path \(write / for \\\)"):
+        names(r"in\a.png")
+
+
+def test_a_result_that_cannot_be_written_is_found_before_anything_is(folder, monkeypatch):
+    long = "x" * 248 + ".png"
+    Path(f"in/{long}").write_bytes(b"")
+    images = list_images([f"in/{long}"], "out")
+    assert result_paths(images, ["c"], 1, "out")
+    with pytest.raises(QuacError, match=r"_try00\.png: the result of in/x.* has a name of 258 bytes, but 255 is the"):
+        result_paths(images, ["c"], 2, "out")
+    for name in ("Q.png", "q.png"):
+        Path("in", name).write_bytes(b"")
+    images = list_images(["in/[qQ].png"], "out")
+    assert len(result_paths(images, ["c"], 1, "new/out")) == 2
+    monkeypatch.setattr(Path, "exists", lambda path, **_: path.is_dir() or path.name in ("q.png", "Q.png"))
+    with pytest.raises(
+        QuacError, match=r"out/q\.png: the result of in/q\.png is the same as Q\.png on the file system"
+    ):
+        result_paths(images, ["c"], 1, "new/out")
+    assert not Path("new").exists()
+
+
+def test_masks_that_are_not_images_are_named(folder, caplog):
+    for name in ("masks/a.png", "masks/[1].gif", "masks/notes.txt"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(b"")
+    assert list(match_masks(list_images(["in"], "out"), "masks").values()) == [Path("masks/a.png")]
+    assert "not named as images, and no masks: 1 file(s) with .gif\n  masks/[1].gif" in caplog.text

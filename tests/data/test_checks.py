@@ -181,3 +181,68 @@ def test_errors_stop_and_warnings_are_logged(data, caplog):
     data.change("test", 0, **UNREADABLE)
     with pytest.raises(QuacError, match=r"the data has 1 error\(s\):\nerror: data/test: 1 file\(s\) cannot be used"):
         log_findings(data.find())
+
+
+def messages(data):
+    """The messages of the findings, by their codes; of one code the first."""
+    return {finding["code"]: finding["message"] for finding in reversed(data.find())}
+
+
+@pytest.mark.parametrize("other", ["across ", " across", "across\u00a0", "\u200bacross", "ACROSS\t"])
+def test_class_names_that_differ_in_blanks_are_alike(data, other):
+    for row in data.rows["validation"]:
+        row["class"] = other if row["class"] == "across" else row["class"]
+    data.classes["validation"] = [other, "along"]
+    found = messages(data)
+    assert "2 classes differ only in case, in blanks or in the encoding of a letter" in found["class-names-alike"]
+    assert f"{other!a} (validation)" in found["class-names-alike"]
+    shown = repr(other) if other.strip() != other else other
+    assert found["class-missing"] == f"data/train: the train split has no images of {shown}"
+
+
+def test_blanks_inside_of_a_class_name_are_alike(data):
+    for split, name in (("train", "a b"), ("validation", "a  b")):
+        data.classes[split].append(name)
+        data.rows[split] += [image(split, name, number) for number in range(2)]
+    assert "'a  b' (validation)" in messages(data)["class-names-alike"]
+
+
+def test_files_that_leave_open_how_to_read_them_are_listed(data):
+    data.change("train", 1, note="has a palette")
+    finding = data.find_one("ambiguous")
+    assert finding["message"].endswith("1 file(s) of which each has a palette")
+    assert finding["files"] == ["train/" + data.rows["train"][1]["path"]]
+
+
+def test_names_that_were_passed_over_are_listed_once(data):
+    indexes = data.indexes()
+    for split in ("train", "test"):
+        indexes[split].attrs["passed_over"] = {"@eaDir": 6, "._*": 2}
+    (finding,) = [each for each in check_splits(indexes, checking()) if each["code"] == "passed-over"]
+    assert (finding["severity"], finding["files"]) == (
+        "warning",
+        ["train: 6 x @eaDir", "train: 2 x ._*", "test: 6 x @eaDir", "test: 2 x ._*"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("paths", "faults"),
+    [
+        (["across/" + "x" * 248 + ".png", "across/" + "x" * 247 + ".jpg"], []),
+        (["across/" + "x" * 251 + ".png"], []),
+        (["across/" + "x" * 248 + ".jpg"], ["has a name of 256 bytes, but 255 is the limit; shorten it"]),
+        (["across/" + "ä" * 124 + ".tiff"], ["has a name of 257 bytes"]),
+        (["across/x.png", "../across/x.png"], ["has the same result as validation/across/x.png"]),
+        (["across/x.jpg", "across/x.jpg.png"], ["has the same result as validation/across/x.jpg"]),
+    ],
+)
+def test_results_that_cannot_be_written_are_found_before_the_training(data, tmp_path, paths, faults):
+    for row, path in enumerate(paths):
+        data.change("validation", row, path=path)
+        data.change("train", row, path=path)  # training images have no results
+    found = [each for each in check_splits(data.indexes(), checking(), tmp_path) if each["code"] == "result-names"]
+    files = [file for finding in found for file in finding["files"]]
+    assert len(files) == len(faults)
+    for file, fault in zip(files, faults, strict=True):
+        assert fault in file
+    assert all(finding["severity"] == "error" for finding in found)

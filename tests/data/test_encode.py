@@ -9,7 +9,8 @@ from helpers.builders import reading
 from helpers.image_files import kinds, noise
 from PIL import Image
 
-from quac.data.decode import ImageError, decode
+from quac.data.decode import decode
+from quac.data.decoded import ImageError
 from quac.data.images import encode, read_image, to_depth
 
 

@@ -1,10 +1,11 @@
 import os
 import time
+from collections import Counter
 
 import pytest
 from helpers.builders import write_images
 
-from quac.data.folders import DigestCache, class_folders, files_below, files_in, tree_digest
+from quac.data.folders import DigestCache, class_folders, files_below, files_in, is_never_data, tree_digest
 from quac.system.errors import QuacError
 
 
@@ -102,3 +103,62 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_digest(tmp_path):
     write_images(tmp_path, {"across": 1})
     (tmp_path / "across" / "broken.png").symlink_to("nowhere")
     assert tree_digest(tmp_path) == tree_digest(tmp_path)
+
+
+NEVER_DATA = "@eaDir/1.jpg/THUMB.jpg __MACOSX/a/._1.png lost+found/1.png .Trash-1000/1.png $RECYCLE.BIN/1.png"
+NEVER_DATA += " #recycle/1.png .AppleDouble/1.png .thumbnails/1.png .@__thumb/1.png @Recycle/1.png #snapshot/1.png"
+
+
+def test_names_that_are_never_data_are_passed_over_and_counted(tmp_path):
+    for name in NEVER_DATA.split():
+        for place in (".", "cat", "cat/deep"):
+            touch(tmp_path / place / name)
+    for name in ("1.png", "._1.png", "deep/._2.png", "deep/2.png", "Thumbs.db", "desktop.ini", ".hidden.png"):
+        touch(tmp_path / "cat" / name)
+    counts = Counter()
+    assert class_folders(tmp_path, counts) == ["cat"]
+    assert sorted(files_below(tmp_path, "cat", passed_over=counts)) == ["cat/1.png", "cat/deep/2.png"]
+    assert files_in(tmp_path) == []
+    assert counts == dict.fromkeys((name.split("/")[0] for name in NEVER_DATA.split()), 3) | {
+        "._*": 2,
+        "Thumbs.db": 1,
+        "desktop.ini": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["cat", "recycle", "lost", "macosx", "thumbs", "recycled", "a@b", "1#recycle", "trash", "_"]
+)
+def test_other_names_are_data(name):
+    assert not is_never_data(name)
+
+
+def test_swapped_files_of_one_size_and_time_have_new_digests(tmp_path):
+    """A program that keeps times, such as `cp -p` or `mv`, leaves no other trace."""
+
+    def digests():
+        with DigestCache(tmp_path / "cache.json") as file_digest:
+            return [file_digest(tmp_path / name) for name in ("1", "2")]
+
+    for name, text in (("1", "one"), ("2", "two")):
+        touch(tmp_path / name, text)
+        os.utime(tmp_path / name, (1, 1))
+    first, second = digests()
+    (tmp_path / "1").rename(tmp_path / "3")
+    (tmp_path / "2").rename(tmp_path / "1")
+    (tmp_path / "3").rename(tmp_path / "2")
+    assert digests() == [second, first]
+    time.sleep(0.01)
+    for name, text in (("1", "one"), ("2", "two")):
+        touch(tmp_path / name, text)  # in place: the same inode
+        os.utime(tmp_path / name, (1, 1))
+    assert digests() == [first, second]
+
+
+def test_a_pipe_or_a_device_has_no_digest(tmp_path):
+    (tmp_path / "a").mkdir()
+    os.mkfifo(tmp_path / "a" / "pipe.png")
+    (tmp_path / "a" / "zero.png").symlink_to("/dev/zero")
+    with DigestCache(None) as file_digest:
+        assert {file_digest(path) for path in (tmp_path / "a").iterdir()} == {"unreadable"}
+    assert tree_digest(tmp_path)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from quac.data.decode import ImageError, decode
+from quac.data.decode import decode
+from quac.data.decoded import ImageError
 from quac.data.images import read_image, resize, to_8_bit, to_channels, to_depth, to_image, write_png
 
 
@@ -69,9 +70,12 @@ def test_the_configured_page_is_read(tmp_path):
     deep = noise(4, 2, 4, 4, 3, dtype=np.uint16)
     tifffile.imwrite(tmp_path / "c.tif", deep, photometric="rgb")
     assert (read(tmp_path / "a.tif", page=2)[:, :, 0] == np.asarray(frames[2])).all()
-    assert (read(tmp_path / "b.tif", page=2)[:, :, 0] == np.asarray(frames[0])).all()
+    assert (read(tmp_path / "b.tif", page=0)[:, :, 0] == np.asarray(frames[0])).all()
     assert (read(tmp_path / "c.tif", page=1) == deep[1]).all()
-    assert "has 3 pages, but data.page is 3 (from 0)" in reason(tmp_path / "a.tif", page=3)
+    assert "has 3 page(s), but data.page is 3 (from 0)" in reason(tmp_path / "a.tif", page=3)
+    frames[0].save(tmp_path / "d.png")
+    for name in ("b.tif", "d.png"):
+        assert "has 1 page(s), but data.page is 2 (from 0)" in reason(tmp_path / name, page=2)
 
 
 def test_transparent_pixels_show_the_background(tmp_path):

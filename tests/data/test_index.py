@@ -120,3 +120,20 @@ def test_a_split_is_indexed_by_the_settings_of_its_key(tmp_path):
     index, facts = index_split(restricted_config("index", "validation", **sections), "validation")
     assert index["class"].tolist() == facts["classes"] == ["c", "a"]
     assert facts["base"] == str(tmp_path / "images")
+
+
+def test_what_a_file_leaves_open_is_noted_and_a_transparent_image_is_unusable(tmp_path):
+    write_images(tmp_path / "images", {"a": 1})
+    levels = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).convert("P")
+    levels.putpalette(bytes(value for level in range(256) for value in (0, 0, level)))
+    levels.save(tmp_path / "images/a/lut.tif")
+    for name, mode in (("RGBA", "RGBA"), ("LA", "LA"), ("P", "RGBA")):
+        clear = Image.new(mode, (4, 4))
+        clear = clear.quantize() if name == "P" else clear
+        clear.save(tmp_path / f"images/a/clear-{name}.png")
+    index = make_index(tmp_path / "index.parquet", tmp_path / "images").set_index("path")
+    assert index["note"].ne("").tolist() == [False, False, False, False, True]
+    for name in ("RGBA", "LA", "P"):
+        error = "is transparent as a whole; save it without opacity, or remove it"
+        assert index.loc[f"a/clear-{name}.png", "error"] == error
+    assert index["error"].ne("").sum() == 3

@@ -8,7 +8,7 @@ from helpers.builders import reading, restricted_config, storing
 from helpers.image_files import deep_png
 from PIL import Image
 
-from quac.data.decode import ImageError
+from quac.data.decoded import ImageError
 from quac.data.masks import Masks, masks_of_stage, read_mask, soften
 from quac.system.errors import QuacError
 

@@ -131,6 +131,11 @@ def test_a_missing_file_is_named_by_its_key(sections, job, key):
     assert str(error.value) == f"{key}: nowhere.pt: file not found. Check the path."
 
 
+def test_a_path_of_windows_gets_a_hint():
+    with pytest.raises(QuacError, match=r"judges\\a\.pt: file not found\. Check the path \(write / for \\\)\."):
+        files(judges={"strict": r"judges\a.pt"}).digests(StageJob("check"))
+
+
 def test_a_classifier_that_the_workflow_makes_is_refused(folder):
     path = write(folder / "shared/classifier/classifier.pt")
     sections = {"validation_config": {"classifier_checkpoint": "shared/./classifier/classifier.pt"}}

@@ -30,9 +30,12 @@ def paths(listing):
 
 def write_manifest(file, rows):
     """A manifest of any format with rows as dicts, all of the same columns."""
-    if file.suffix.lower() == ".csv":
-        lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+    if file.suffix.lower() in (".csv", ".tsv"):
+        comma = "\t" if file.suffix.lower() == ".tsv" else ","
+        lines = [comma.join(rows[0]), *(comma.join(map(str, row.values())) for row in rows)]
         file.write_text("\n".join(lines) + "\n")
+    elif file.suffix.lower() == ".jsonl":
+        file.write_text("\n".join(map(json.dumps, rows)) + "\n")
     else:
         file.write_text(json.dumps(rows) if file.suffix.lower() == ".json" else yaml.safe_dump(rows))
     return str(file)
@@ -105,7 +108,9 @@ def test_a_split_without_folders_is_named(tmp_path):
     assert "no class folder holds a folder test for the test split" in refusal(tmp_path, "test", layout="class_first")
 
 
-@pytest.mark.parametrize("name", ["images.csv", "images.JSON", "images.yaml", "images.YML"])
+@pytest.mark.parametrize(
+    "name", ["images.csv", "images.TSV", "images.JSON", "images.jsonl", "images.yaml", "images.YML"]
+)
 def test_a_manifest(tmp_path, name):
     rows = [
         {"path": "x/2.png", "class": "b", "split": "train", "group": "p1", "mask": "m/2.png", "site": "Köln"},
@@ -222,6 +227,10 @@ def test_every_fault_of_a_list_is_listed_with_its_entry(tmp_path, name):
         ("m.csv", "path,class\nä.png,a\n".encode("latin-1"), "is not UTF-8 text (byte 11); save it as UTF-8"),
         ("m.csv", "path,class\n".encode("utf-16"), "is not UTF-8 text"),
         ("m.csv", b"path;class\n1.png;a\n", "line 1: has no column path and no column class, but ['path;class']"),
+        ("m.tsv", b"path,class\n1.png,a\n", "but ['path,class']; the first line must name the columns, with tabs"),
+        ("m.jsonl", b'{"path": "1.png", "class": "a"}\n{"path": \n[1]\n', "line 2: cannot be read as JSON"),
+        ("m.jsonl", b"[1]", "line 1: is not a mapping"),
+        ("m.yaml", b"&a [*a]", "its aliases (*name) repeat one another without end"),
         ("m.csv", b"path,class,path\n1.png,a,b\n", "line 1: has a column twice (path)"),
         ("m.csv", b'path,class\n1.png,a\n"2.png,a\n', "line 3: cannot be read as CSV"),
         ("m.csv", b"path,class,split\n1.png,a,test\n", "has no rows of the train split"),
@@ -339,3 +348,60 @@ def test_the_digest_reads_a_file_once(tmp_path, monkeypatch):
     cold = source_digest(tmp_path, "train", cache=tmp_path / ".cache.json")
     monkeypatch.setattr("quac.data.folders.file_sha256", lambda path: pytest.fail(f"{path} is read again"))
     assert source_digest(tmp_path, "train", cache=tmp_path / ".cache.json") == cold
+
+
+@pytest.mark.parametrize("link", ["[{}]", "{{<<: [{}]}}"])
+def test_nested_aliases_of_a_list_are_refused_at_once(tmp_path, link):
+    """Nine times nine times nine: a text of 500 characters for more values than any memory holds."""
+    repeated = ["a0: &a0 {path: 1.png, class: a}"]
+    repeated += [f"a{n}: &a{n} " + link.format(", ".join([f"*a{n - 1}"] * 9)) for n in range(1, 30)]
+    (tmp_path / "m.yaml").write_text("- {path: 1.png, class: a}\n- " + "\n  ".join(repeated))
+    assert "its aliases (*name) repeat one another" in refusal(tmp_path / "m.yaml")
+
+
+def test_aliases_of_a_list_may_save_writing(tmp_path):
+    (tmp_path / "m.yaml").write_text("- &a {path: 1.png, class: a, site: x}\n- {<<: *a, path: 2.png}\n")
+    assert [image["manifest.site"] for image in list_source(tmp_path / "m.yaml", "train").images] == ["x", "x"]
+
+
+def test_paths_with_backslashes_are_named_once(tmp_path):
+    rows = [{"path": rf"data\train\cat\{number}.png", "class": "cat"} for number in range(100)]
+    message = refusal(write_manifest(tmp_path / "m.csv", rows))
+    assert message == (
+        rf"{tmp_path}/m.csv: 100 path(s) hold \, such as data\train\cat\0.png, and there is no such file; "
+        r"write / for \, and paths relative to the list"
+    )
+    mask = [{"path": "1.png", "class": "cat", "mask": r"m\1.png"}]
+    assert r"1 path(s) hold \, such as m\1.png" in refusal(write_manifest(tmp_path / "m.csv", mask))
+    for row in rows:
+        touch(tmp_path / row["path"])  # names may hold backslashes
+    assert len(list_source(write_manifest(tmp_path / "m.csv", rows), "train").images) == 100
+    assert r"does not exist; it must hold one folder of images per class (write / for \)" in refusal(r"data\train")
+    assert r"correct the path (write / for \)" in refusal({"a": [{"path": r"data\a"}]})
+
+
+@pytest.mark.parametrize("name", ["m.txt", "m.xlsx", "m.csv.gz", "m"])
+def test_a_file_that_is_not_a_list_is_told_which_endings_lists_have(tmp_path, name):
+    touch(tmp_path / name)
+    expected = "is not a folder, and not a list, which ends in one of .csv, .json, .jsonl, .tsv, .yaml, .yml; save it"
+    assert expected in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m"])
+def test_a_source_that_is_a_pipe_or_a_device_is_refused_at_once(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    assert "is not a" in refusal(tmp_path / name)
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    assert "is not a regular file" in refusal(tmp_path / "zero.yaml")
+
+
+def test_names_that_are_never_data_are_counted_in_a_listing(tmp_path):
+    touch_all(tmp_path, "cat/1.png cat/@eaDir/1.jpg/T.jpg cat/deep/@eaDir/T.jpg dog/1.png dog/._1.png __MACOSX/x/1.png")
+    found = list_source(tmp_path, "train")
+    assert (found.classes, paths(found), found.strays) == (["cat", "dog"], ["cat/1.png", "dog/1.png"], [])
+    assert found.passed_over == {"._*": 1, "@eaDir": 2, "__MACOSX": 1}
+    several = list_source({"a": [{"path": f"{tmp_path}/cat"}], "b": [{"path": f"{tmp_path}/dog"}]}, "train")
+    assert several.passed_over == {"._*": 1, "@eaDir": 2}
+    before = source_digest(tmp_path, "train")
+    touch_all(tmp_path, "dog/@eaDir/T.jpg")  # a NAS makes these while the workflow runs
+    assert source_digest(tmp_path, "train") == before

@@ -280,3 +280,15 @@ def test_images_are_split_by_the_settings_of_the_key(tmp_path):
     with pytest.raises(QuacError, match=r"1 file\(s\) cannot be used\n  a/a-00\.png: is empty"):
         write_splits(tmp_path / "other", config.split, config.data, 4)
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("name", ["1.png", "cat/1.gif", "@eaDir/cat/1.png"])
+def test_a_source_without_images_of_a_class_is_named(tmp_path, name):
+    (tmp_path / "images" / name).parent.mkdir(parents=True)
+    (tmp_path / "images" / name).write_text("x")
+    config = restricted_config("split", split={"source": str(tmp_path / "images")}, data={"source": None},
+                               validation_data={"source": None}, test_data={"source": None})  # fmt: skip
+    with pytest.raises(QuacError, match="images: holds images of 0 classes; put the images") as error:
+        write_splits(tmp_path / "out", config.split, config.data, 4)
+    assert f"\n  {name.split('/')[0] if name[0] == '@' else name}" in str(error.value)
+    assert not (tmp_path / "out").exists()

@@ -8,7 +8,7 @@ from helpers.builders import make_store, restricted_config, save_classifier
 from PIL import Image
 
 from quac import Explanations
-from quac.conversion.image_folder import output_path
+from quac.data.result_names import output_path
 from quac.explanation.split_explanation import ExplanationFiles, ExplanationFolders, write_explanations
 from quac.system.errors import QuacError
 from quac.system.tables import write_table

@@ -9,8 +9,8 @@ from PIL import Image
 
 from quac.classifier.judge import Judge
 from quac.config.training import Model
-from quac.conversion.image_folder import output_path
 from quac.data.batches import to_range
+from quac.data.result_names import output_path
 from quac.explanation.attribution import METHODS
 from quac.explanation.split_explanation import ExplanationFolders, converted_tries, explain_split
 from quac.system.errors import QuacError

@@ -36,6 +36,7 @@ def image(split, name, number, **changes):
         "width": 32,
         "height": 32,
         "mode": "L",
+        "note": "",
         "bits": 8,
         "bytes": 900,
         "sha256": f"file of {split}/{name}/{number}",

@@ -1,5 +1,6 @@
 import errno
 import hashlib
+import os
 
 import pytest
 import torch
@@ -72,3 +73,25 @@ def test_tensors_are_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(RuntimeError):
         save_torch(tmp_path / "x.pt", None, lambda *_: torch.ones(2) @ torch.ones(3))
     assert torch.load(tmp_path / "x.pt", weights_only=True)["a"].tolist() == [1.0, 1.0]
+
+
+def test_a_file_system_that_cannot_flush_a_folder_loses_nothing(tmp_path, monkeypatch):
+    """VirtualBox, old CIFS: EINVAL; others cannot open a folder."""
+    flush, opened = os.fsync, os.open
+
+    def refuse_folders(file):
+        if os.path.isdir(f"/proc/self/fd/{file}"):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        flush(file)
+
+    monkeypatch.setattr("os.fsync", refuse_folders)
+    write_text(tmp_path / "a", "1")
+
+    def refuse_opening(path, *args, **options):
+        if os.path.isdir(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr("os.open", refuse_opening)
+    write_text(tmp_path / "b", "2")
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["1", "2"]

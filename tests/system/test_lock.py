@@ -1,10 +1,15 @@
+import errno
+import json
+import os
+import socket
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
-from quac.system.lock import only_trainer
+from quac.system.lock import is_training, only_trainer
 
 HOLDER = """
 import signal, sys, time
@@ -74,3 +79,51 @@ def test_a_process_that_is_not_a_trainer_is_not_signalled(tmp_path, monkeypatch)
     monkeypatch.undo()
     sleeper.kill()
     sleeper.wait()
+
+
+@pytest.fixture(params=[errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP], ids=errno.errorcode.get)
+def without_locks(request, monkeypatch):
+    """Lustre, NFS without lockd."""
+
+    def refuse(*_):
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+
+
+def test_a_file_system_without_locks_gives_a_warning(without_locks, tmp_path, caplog):
+    state = tmp_path / "state"
+    with only_trainer(state):
+        assert "this file system has no locks" in caplog.text
+        assert json.loads((state / "lock").read_text())["pid"] == os.getpid()
+    assert not is_training(state)
+    for host, training in (("elsewhere", True), (socket.gethostname(), False)):
+        (state / "lock").write_text(json.dumps({"host": host, "pid": 2**30}))
+        assert is_training(state) == training
+        with only_trainer(state):  # it may have been killed long ago: nobody could tell
+            pass
+        assert not is_training(state)
+
+
+def test_without_locks_another_trainer_on_this_machine_is_stopped(holder, without_locks, tmp_path):
+    assert is_training(tmp_path / "state")
+    threading.Thread(target=holder.wait).start()  # so that it does not stay a zombie
+    with only_trainer(tmp_path / "state"):
+        assert (tmp_path / "state" / "saved").exists()
+
+
+def test_another_error_of_a_lock_is_not_hidden(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    with pytest.raises(OSError, match="Input/output error"), only_trainer(tmp_path / "state"):
+        pass
+
+
+def test_a_lock_is_seen_by_others(holder, tmp_path):
+    assert is_training(tmp_path / "state")
+    holder.kill()
+    holder.wait()
+    assert not is_training(tmp_path / "state")
+    assert not is_training(tmp_path)

@@ -1,5 +1,6 @@
 """Every way to say where the images are, up to the stores of the workflow."""
 
+import os
 import shutil
 
 import numpy as np
@@ -126,3 +127,38 @@ def test_a_list_with_faults_names_each(workflow):
     assert "line 2: has no class" in output
     assert "line 3: path b.txt has no ending of an image" in output
     assert "Traceback" not in output
+
+
+def test_what_a_nas_and_other_programs_leave_behind(workflow):
+    """Thumbnails are no images, a pipe is named at once, and two files that are swapped are seen."""
+    mine = workflow.folder / "mine"
+    for seed, split in enumerate(("train", "validation", "test")):
+        write_images(mine / split, {"across": 3, "along": 3}, seed)
+        for name in ("across", "along"):
+            thumbnails = mine / split / name / "@eaDir/across-00.png"
+            thumbnails.mkdir(parents=True)
+            (thumbnails / "SYNOPHOTO_THUMB_XL.jpg").write_bytes(b"x")
+        (mine / split / "__MACOSX").mkdir()
+    for section, split in (("data", "train"), ("validation_data", "validation"), ("test_data", "test")):
+        workflow.edit(section, source=f"mine/{split}")
+    checks = "results/tiny/data/checks.json"
+    workflow.run(checks)
+    assert [len(index(workflow, split)) for split in ("train", "validation", "test")] == [6, 6, 6]
+    (passed,) = [each for each in read_json(workflow.folder / checks)["findings"] if each["code"] == "passed-over"]
+    assert passed["files"][:2] == ["train: 2 x @eaDir", "train: 1 x __MACOSX"]
+
+    first, second = (mine / "test/across" / f"across-0{number}.png" for number in (0, 1))
+    contents = [path.read_bytes() for path in (first, second)]
+    size = max(map(len, contents))
+    for path, content in zip((first, second), contents, strict=True):
+        path.write_bytes(content.ljust(size, b"\0"))  # (bytes after the end of a PNG count for nothing)
+        os.utime(path, (1, 1))
+    workflow.run(checks)
+    first.rename(mine / "other.png")
+    second.rename(first)
+    (mine / "other.png").rename(second)
+    assert workflow.plan(checks)["index_images"] == 1
+
+    os.mkfifo(mine / "test/across/pipe.png")
+    output = workflow.run(checks, check=False).output
+    assert "across/pipe.png: is not a regular file, but a pipe or a device; remove it" in output
