@@ -132,8 +132,8 @@ def test_a_missing_file_is_named_by_its_key(sections, job, key):
 
 
 def test_a_path_of_windows_gets_a_hint():
-    with pytest.raises(QuacError, match=r"judges\\a\.pt: file not found\. Check the path \(write / for \\\)\."):
-        files(judges={"strict": r"judges\a.pt"}).digests(StageJob("check"))
+    with pytest.raises(QuacError, match=r"oracles\\a\.pt: file not found\. Check the path \(write / for \\\)\."):
+        files(oracles={"strict": r"oracles\a.pt"}).digests(StageJob("check"))
 
 
 def test_a_classifier_that_the_workflow_makes_is_refused(folder):
