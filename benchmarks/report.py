@@ -23,16 +23,17 @@ from PIL import Image
 
 from quac.config.choices import STYLE_KINDS
 from quac.config.resolve import resolve
-from quac.conversion.image_folder import grid_path
+from quac.conversion.image_folder import grid_path, typical_path
 from quac.data.index import index_split
 from quac.data.result_names import output_path
 from quac.data.store import Store, build_store
 from quac.evaluation.adversarial_noise import LADDER
 from quac.evaluation.cells import cells_of
 from quac.evaluation.metrics import METRICS
+from quac.evaluation.split_conversion import TYPICAL
 from quac.evaluation.style_grids import STYLES, few_queries
 from quac.evaluation.tries import Tries
-from quac.system.files import json_sha256, write_json, write_text
+from quac.system.files import file_sha256, files_sha256, json_sha256, write_json, write_text
 from quac.system.tables import read_table, write_table
 
 SIZE, PICTURES = 128, 40
@@ -44,7 +45,8 @@ RECORD = {
     **{"stage": "convert", "keys": [json_sha256({})], "commit": "0" * 40, "versions": {}, "machine": "none"},
     **{"started": "2026-01-01T00:00:00+00:00", "seconds": 1.0, "peak_memory_mb": 1.0, "device": "cpu"},
 }
-CHECKPOINT: dict[str, Any] = {"step": STEPS[0], "checkpoint_digest": "0", "provenance": RECORD}
+CHECKPOINT: dict[str, Any] = {"step": STEPS[0], "checkpoint": "none.ckpt", "checkpoint_digest": "0"}
+CHECKPOINT["provenance"] = RECORD
 
 # Runs a command in a small process, since on Linux a process passes its own peak memory on to those that it starts.
 PEAK_OF = (
@@ -115,14 +117,18 @@ class Results:
         confusion = (np.eye(len(self.classes), dtype=int) * self.queries).tolist()
         accuracy = {"accuracy": 0.9, "accuracy_per_class": dict.fromkeys(self.classes, 0.9), "confusion": confusion}
         accuracy |= {"images": images, "calibration_error": 0.01, "calibration": bins}
-        about = {"classifier": "synthetic", "digest": "0" * 64, "outputs": "logits", "classes": self.classes}
+        self.inputs["classifier"] = self.folder / "classifier.pt"
+        write_text(self.inputs["classifier"], "synthetic")
+        about = {"classifier": "synthetic", "outputs": "logits", "classes": self.classes}
+        about["digest"] = file_sha256(self.inputs["classifier"])
         self.write("classifier_check", {**about, "splits": dict.fromkeys(SPLITS, accuracy)})
         self.inputs["classifier_fit"] = self.inputs["oracle_fit"] = []
 
     def make_training(self) -> None:
         """The history, the marker and the sample grids of the training."""
         checkpoints = {str(step): {"file": "none.ckpt", "sha256": "0"} for step in STEPS}
-        self.write("trained", {"end": STEPS[-1], "checkpoints": checkpoints, "sessions": [RECORD]})
+        about = {"end": STEPS[-1], "inputs": {"index": file_sha256(self.inputs["indexes"][0])}, "sessions": [RECORD]}
+        self.write("trained", {**about, "checkpoints": checkpoints})
         terms = [f"D/latent_{term}" for term in ("real", "fake", "reg")]
         terms += [f"G/latent_{term}" for term in ("adv", "sty", "cyc")]
         history = pd.DataFrame(np.random.default_rng(0).random((2000, len(terms))), columns=terms)
@@ -136,7 +142,8 @@ class Results:
         """The scores of the checkpoints; tables, numbers and best images of the conversions of validation and test."""
         self.inputs["scores"] = str(self.folder / "scored_{step:06d}.parquet")
         for step in STEPS:
-            write_table(self.inputs["scores"].format(step=step), pd.DataFrame(), **{**CHECKPOINT, "step": step})
+            about = {**CHECKPOINT, "step": step, "provenance": {**RECORD, "stage": "score_checkpoint"}}
+            write_table(self.inputs["scores"].format(step=step), pd.DataFrame(), **about)
         self.inputs |= {name: [] for name in ("tables", "images", "cells", "averages")}
         scores = []
         for split, kind in product(SPLITS[1:], STYLE_KINDS):
@@ -145,20 +152,24 @@ class Results:
                 scores += [{"step": step, "kind": kind, **averages} for step in STEPS]
         self.inputs["score_table"] = self.folder / "scores.csv"
         pd.DataFrame(scores).to_csv(self.inputs["score_table"], index=False)
-        self.write("selected", {"step": STEPS[0], "split": "validation", "rule": "a rule", "why": "a reason"})
+        tables = [self.inputs["scores"].format(step=step) for step in STEPS]
+        files = {"tables": files_sha256(tables), "score table": file_sha256(self.inputs["score_table"])}
+        about = {"step": STEPS[0], "split": "validation", "rule": "a rule", "why": "a reason"}
+        self.write("selected", {**about, "provenance": {**RECORD, "files": files}})
 
     def make_conversion(self, split: str, kind: str) -> dict[str, Any]:
         """The table, the numbers and the best images of a conversion; returns the averages."""
         index, path = self.indexes[split], self.folder / f"{split}_{kind}"
         frame = self.make_tries(index, kind)
         about: dict[str, Any] = {"classes": self.classes, "tries": self.tries, "max_per_class": None, "masked": None}
-        about |= {"checkpoint": "none.ckpt", "shard": [0, 1], "found": dict.fromkeys(self.classes, self.queries)}
+        about |= {"shard": [0, 1], "found": dict.fromkeys(self.classes, self.queries)}
         tries = Tries(frame, **CHECKPOINT, **about)
         real = frame[frame["source"] == frame["target"]].rename(columns={"source": "class"}).assign(split=split)
         numbers, averages = cells_of(tries, index, real, path)
         tries.write(f"{path}.parquet")
-        write_table(f"{path}_cells.parquet", numbers)
-        write_json(f"{path}_averages.json", averages)
+        record = {**RECORD, "files": {"table": file_sha256(f"{path}.parquet")}}
+        write_table(f"{path}_cells.parquet", numbers, provenance=record)
+        write_json(f"{path}_averages.json", {**averages, "provenance": record})
         names = {"tables": ".parquet", "cells": "_cells.parquet", "averages": "_averages.json", "images": ""}
         for name, ending in names.items():
             self.inputs[name].append(f"{path}{ending}")
@@ -174,6 +185,7 @@ class Results:
             queries = index.loc[index["class"] == source, "path"].to_numpy()
             tries = 1 if source == target else self.tries
             part = pd.DataFrame({"query": np.repeat(queries, tries), "source": source, "target": target, "kind": kind})
+            part["digest"] = part["query"]
             part["try"], part["style"] = np.tile(np.arange(tries), len(queries)), "a style"
             part["predicted"] = np.where(rng.random(len(part)) < 0.7, target, source)
             part = part.assign(**{name: rng.random(len(part)) for name in NUMBERS}, query_predicted=source)
@@ -191,7 +203,10 @@ class Results:
         controls = [{"name": name, "average": average, "pairs": [pair | average for pair in pairs]} for name in names]
         noise = {"eps": LADDER[0], "reached": True, "wanted": 0.7, "steps": 20, "ladder": LADDER, "fault": ""}
         about = {**CHECKPOINT, "split": "test", "seed": 0, "max_queries": 5}
+        tables = [path for path in self.inputs["tables"] if Path(path).name.startswith("test")]
+        about["provenance"] = {**RECORD, "files": {"tables": files_sha256(tables)}}
         self.write("controls", {**about, "noise": noise, "controls": controls})
+        self.inputs["explanations"] = []
 
     def make_grids(self) -> None:
         """Grids of styles of the test split, and their images."""
@@ -207,8 +222,18 @@ class Results:
             grids.append({"kind": kind, "target": target, "styles": styles, "rows": rows})
             for number, style in product(numbers, range(len(styles))):
                 self.link(self.inputs["style_images"] / grid_path(kind, target, number, style), number + style)
+        typical = [row for kind in STYLE_KINDS for row in self.make_typical(kind)]
         about = {**CHECKPOINT, "split": "test", "references": "train"}
-        self.write("styles", {"queries": queries, "grids": grids, **about})
+        self.write("styles", {"queries": queries, "grids": grids, "typical": typical, **about})
+
+    def make_typical(self, kind: str) -> list[dict[str, Any]]:
+        """Random tries of the test split, and their images."""
+        frame = self.make_tries(self.indexes["test"], kind)
+        frame = frame[(frame["source"] != frame["target"]) & (frame["try"] == 0)]
+        frame = frame.groupby(["source", "target"]).head(TYPICAL)
+        for number, names in enumerate(frame[["query", "source", "target"]].itertuples(index=False)):
+            self.link(self.inputs["style_images"] / typical_path(kind) / output_path(*names), number)
+        return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def load_seconds(page: Path) -> list[float]:

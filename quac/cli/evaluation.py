@@ -7,7 +7,7 @@ import typer
 
 from quac.cli.command import ClassifierFile, Device, IndexFile, Key, Log, Oracles, Out, StoreFile, Threads, stage
 from quac.config.keys import read_key
-from quac.system.files import file_sha256, write_json, write_text
+from quac.system.files import file_sha256, files_sha256, write_json, write_text
 from quac.system.provenance import Provenance
 
 
@@ -23,14 +23,17 @@ def select_checkpoint(
     """Choose the checkpoint that converts best."""
     from quac.evaluation.selection import select_checkpoint
 
-    provenance = Provenance("select_checkpoint", key)
-    selected, rows = select_checkpoint(read_key(key), scores, index)
+    provenance, config = Provenance("select_checkpoint", key), read_key(key)
+    selected, rows = select_checkpoint(config, scores, index)
     write_text(table, rows.to_csv(index=False))
-    write_json(out, {**selected, "provenance": provenance.record()})
+    tables = files_sha256(scores.format(step=step) for step in config.steps)
+    record = provenance.record(files={"tables": tables, "score table": file_sha256(table)})
+    write_json(out, {**selected, "provenance": record})
 
 
 @stage
 def matrices(
+    key: Key,
     table: Annotated[Path, typer.Option(help="Table of tries.")],
     index: IndexFile,
     judged: Annotated[Path, typer.Option(help="Table of the classifier's outputs for real images.")],
@@ -43,7 +46,7 @@ def matrices(
     """Compute the numbers of each class pair, with counts and intervals."""
     from quac.evaluation.cells import write_matrices
 
-    write_matrices(table, index, judged, out, cells, cells_csv, averages)
+    write_matrices(table, index, judged, out, cells, cells_csv, averages, Provenance("matrices", key))
 
 
 @stage
@@ -68,5 +71,6 @@ def controls(
     provenance, where = Provenance("controls", key), choose_device(device, threads)
     files = ControlFiles(classifier, oracle or [], store, index, train_store, train_index, table)
     measured = Controls(read_key(key), files, where).measure()
-    record = provenance.record(device=str(where), classifier=file_sha256(classifier))
+    made_from = {"classifier": file_sha256(classifier), "files": {"tables": files_sha256(table)}}
+    record = provenance.record(device=str(where), **made_from)
     write_json(out, {**measured, "provenance": record})

@@ -55,7 +55,7 @@ class Report(Section):
 
     title: str | None = key(None, "Title of the report. Default: the run's name.")
     examples: Annotated[int, Field(ge=0, le=50)] = key(
-        4, "Examples per class pair and style kind: this many of the best, of typical and of failed conversions."
+        4, "Examples per class pair and style kind: this many best, typical (8 at most) and failed conversions."
     )
 
 

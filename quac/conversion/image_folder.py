@@ -55,6 +55,11 @@ class BestImages:
                 job.result()
 
 
+def typical_path(style_kind: str) -> str:
+    """Folder of random tries, next to the grids of styles; in it, they are named as by `output_path`."""
+    return f"typical/{style_kind}"
+
+
 def grid_path(style_kind: str, target: str, query: int, style: int) -> str:
     """Path of an image of a grid of styles; query and style by their numbers, from 0."""
     return f"{style_kind}/{target}/query{query}_style{style}.png"

@@ -10,7 +10,8 @@ from quac.evaluation.distances import add_distances
 from quac.evaluation.metrics import METRICS
 from quac.evaluation.scores import average, matrix, require_complete, score
 from quac.evaluation.tries import Tries
-from quac.system.files import write_json, write_text
+from quac.system.files import file_sha256, write_json, write_text
+from quac.system.provenance import Provenance
 from quac.system.tables import read_table, write_table
 
 
@@ -42,13 +43,24 @@ def cells_of(
 
 
 def write_matrices(
-    table: Path, index: Path, judged: Path, matrices: list[Path], cells: Path, cells_csv: Path, averages: Path
+    table: Path,
+    index: Path,
+    judged: Path,
+    matrices: list[Path],
+    cells: Path,
+    cells_csv: Path,
+    averages: Path,
+    provenance: Provenance,
 ) -> None:
-    """Write the cells of a table of tries, as Parquet and as CSV, their averages, and a CSV file per metric."""
+    """Write the cells of a table of tries, as Parquet and as CSV, their averages, and a CSV file per metric.
+
+    Cells and averages have the `provenance`, and in it the digest of the table.
+    """
     split = read_table(index)
     numbers, means = cells_of(Tries.read(table), split, read_table(judged), table)
-    write_table(cells, numbers)
+    record = provenance.record(files={"table": file_sha256(table)})
+    write_table(cells, numbers, provenance=record)
     write_text(cells_csv, numbers.to_csv(index=False))
-    write_json(averages, means)
+    write_json(averages, {**means, "provenance": record})
     for metric, path in zip(METRICS, matrices, strict=True):
         write_text(path, matrix(numbers, split.attrs["classes"], metric).to_csv())

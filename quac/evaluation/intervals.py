@@ -68,27 +68,30 @@ def average_interval(
 
 def paired_difference(
     one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], seed: int = 0
-) -> tuple[float, float, float]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(one - other, lower, upper): difference of the unweighted means over source classes, with its 95 % interval.
 
     A percentile bootstrap over the queries within each source: a resample draws the same queries of both.
 
     Args:
-        one, other: {source: (queries,)}: a number of each query; the same sources, and the same queries in the same
-            order.
+        one, other: {source: (queries, ...)}: numbers of each query; the same sources, and the same queries in the same
+            order. Each of the further axes is compared by itself, and stays in the result.
         seed: of the resamples.
     """
-    rng, resampled = np.random.default_rng(seed), np.zeros(RESAMPLES)
+    rng = np.random.default_rng(seed)
     differences = [np.asarray(one[source], float) - np.asarray(other[source], float) for source in sorted(one)]
-    for difference in differences:
-        resampled += _resampled_means(rng, difference) / len(differences)
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return float(np.mean([difference.mean() for difference in differences])), float(low), float(high)
+    resampled = sum(_resampled_means(rng, difference) for difference in differences) / len(differences)
+    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
+    return np.mean([difference.mean(0) for difference in differences], axis=0), low, high
 
 
 def _resampled_means(rng: np.random.Generator, values: np.ndarray) -> np.ndarray:
-    """Means (RESAMPLES,) of as many draws with replacement of values (n,)."""
+    """Means (RESAMPLES, ...) of as many draws with replacement of values (n, ...)."""
     n = len(values)
-    block = max(1, 2_000_000 // n)  # resamples at a time: 32 MB
-    sizes = (min(block, RESAMPLES - start) for start in range(0, RESAMPLES, block))
-    return np.concatenate([values[rng.integers(n, size=(size, n))].mean(1) for size in sizes])
+    block, means = max(1, 2_000_000 // n), []  # resamples at a time: 32 MB
+    for start in range(0, RESAMPLES, block):
+        size = min(block, RESAMPLES - start)
+        drawn = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        means.append(np.tensordot(counts / n, values, 1))
+    return np.concatenate(means)

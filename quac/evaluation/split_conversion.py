@@ -13,7 +13,7 @@ from quac.classifier.judge import Judge, open_oracles
 from quac.config import Config
 from quac.config.stages import SECTIONS
 from quac.conversion.engine import TryBatch, convert
-from quac.conversion.image_folder import BestImages, grid_path
+from quac.conversion.image_folder import BestImages, grid_path, typical_path
 from quac.data.images import write_png
 from quac.data.masks import masks_of_stage
 from quac.data.store import Store
@@ -25,6 +25,8 @@ from quac.system.errors import QuacError
 from quac.system.files import file_sha256
 from quac.system.provenance import Provenance
 from quac.system.tables import read_table
+
+TYPICAL = 8  # queries of a class of which a random try is shown, at most
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,10 @@ class SplitConversion:
             return self._convert(tries, None, shard, on_best=on_best, **how)
 
     def show_styles(self, images: Path) -> dict[str, Any]:
-        """Grids of styles, see `make_grids`, and what they were made by; their images go to a folder."""
+        """Grids of styles, see `make_grids`, `typical` (see `typical_tries`), and what they were made by.
+
+        The images go to a folder.
+        """
 
         def on_image(image: np.ndarray, *place: Any) -> None:
             write_png(images / grid_path(*place), image.transpose(1, 2, 0))
@@ -103,7 +108,23 @@ class SplitConversion:
         inputs = self.converter, self.judge, self.queries, self.styles
         grids = make_grids(*inputs, batch_size=self.batch_size, on_image=on_image, masks=self.masks)
         references = getattr(self.config, SECTIONS[self.split]).reference
-        return {**grids, "split": self.split, "references": references, **self._origin()}
+        about = {"split": self.split, "references": references, **self._origin()}
+        return {**grids, "typical": self.typical_tries(images), **about}
+
+    def typical_tries(self, images: Path) -> list[dict[str, Any]]:
+        """A random try of a few random queries: neither is chosen by its result. Rows of `convert`, as JSON values.
+
+        The queries are drawn by `run.seed`, for each class and style kind; the try is their first one, whose style is
+        drawn like that of any other. Their images go to a folder, see `typical_path`.
+        """
+        rows: list[dict[str, Any]] = []
+        for style_kind, styles in self.styles.items():
+            how: dict[str, Any] = {"seed": self.config.run.seed, "masks": self.masks, "max_per_class": TYPICAL}
+            with BestImages(images / typical_path(style_kind), self.queries) as on_best:
+                inputs = self.converter, self.judge, self.queries, {style_kind: styles}
+                frame = convert(*inputs, tries=1, batch_size=self.batch_size, on_best=on_best, **how)
+            rows += [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+        return rows
 
     def _convert(self, tries: int, max_per_class: int | None, shard: tuple[int, int], **how: Any) -> Tries:
         how |= {"batch_size": self.batch_size, "seed": self.config.run.seed, "masks": self.masks, "shard": shard}

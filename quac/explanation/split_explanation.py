@@ -73,7 +73,8 @@ def write_explanations(
     explanation, scaling = config.explanation, {"scale": config.data.scale, "shift": config.data.shift}
     tries = converted_tries(table, explanation.max_per_pair, config.run.seed)
     explained = explain_split(tries, store, judge, oracles, folders, explanation.methods, **scaling)
-    record = provenance.record(device=str(device), classifier=file_sha256(files.classifier))
+    made_from = {"classifier": file_sha256(files.classifier), "files": {"table": file_sha256(files.table)}}
+    record = provenance.record(device=str(device), **made_from)
     about: dict[str, Any] = {**vars(explanation), "classes": store.classes}
     paths = {**vars(folders), "store": files.store, "index": files.index}
     about["paths"] = {name: os.path.relpath(path, files.out.parent) for name, path in paths.items()}  # may be moved

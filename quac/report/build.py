@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from quac.report.current import Current, require_current
 from quac.report.matrices import cells_table
 from quac.report.page import render
 from quac.report.pictures import Pictures
-from quac.report.provenance import config_diff, require_current, stage_records
+from quac.report.provenance import config_diff, stage_records
+from quac.report.query_hits import COLUMNS as HIT_COLUMNS
+from quac.report.query_hits import QueryHits
 from quac.report.run_files import RunFiles
 from quac.report.schema import Masks, Report
 from quac.report.sections import SECTIONS
@@ -27,18 +30,18 @@ def write_report(inputs: dict[str, Any], html: Path, numbers: Path, cells: Path)
 def build(inputs: dict[str, Any]) -> tuple[Report, Pictures]:
     """Everything that the report shows, and the pictures of each section as data URIs.
 
-    Raises QuacError if a result is not of the current settings, or of another checkpoint.
+    Raises QuacError if a result is stale, see `quac.report.current`.
     """
     run = RunFiles(inputs)
     config, results = run.config, list(run.results())
-    conversions = [*run.scored, *run.tables.values(), run.controls, run.styles]
-    require_current(results, inputs["key_files"], conversions, run.trained["checkpoints"])
+    require_current(results, Current.of(inputs["key_files"], inputs["classifier"], run.trained, run.selected))
     parts: dict[str, Any] = {}
     pictures: Pictures = {}
     for section in SECTIONS.values():
         if section.part and section.collect:
             parts[section.part], pictures[section.name] = section.collect(run)
     queries = {split: (table["masked"], sum(table["found"].values())) for (split, _), table in run.tables.items()}
+    tries = config.validation_config.num_outs_per_domain
     report = Report(
         run=config.run_name,
         title=config.report.title or config.log.name,
@@ -46,12 +49,13 @@ def build(inputs: dict[str, Any]) -> tuple[Report, Pictures]:
         tags=config.log.tags,
         classes=run.classes,
         shown_split=config.shown_split,
-        tries=config.validation_config.num_outs_per_domain,
+        tries=tries,
         seed=config.run.seed,
         masks=None if config.conversion.mask == "none" else Masks(edge=config.conversion.mask_edge, queries=queries),
         config=config.model_dump(mode="json"),
         changed=list(config_diff(config)),
         config_path=str(inputs["config"]),
+        hits=QueryHits.count(run.shown_tables(HIT_COLUMNS), run.classes, tries),
         stages=list(stage_records(results, run.trained["sessions"])),
         **parts,
     )

@@ -14,6 +14,7 @@ from quac.report.formats import DASH, FORMATS, SHADES, duration, percent
 from quac.report.matrices import interval
 from quac.report.page import TEMPLATES
 from quac.report.reading import read_report
+from quac.report.run_pairs import paired_differences, seed_groups, warn_of_single_seeds
 from quac.report.schema import Report
 from quac.system.console import log
 from quac.system.files import refuse_overwrite, write_text
@@ -48,19 +49,27 @@ def read_runs(paths: list[Path]) -> list[Report]:
 
 def render_comparison(runs: list[Report], links: list[str | None]) -> str:
     """The text of the HTML file; `links`: the URL of each run's report, None if it has none."""
-    digests = [_digests(run) for run in runs]
+    digests, settings = [_digests(run) for run in runs], [settings_of(run) for run in runs]
+    averaged = [(name, kind) for name in OVER_STEPS for kind in _kinds(runs)]
     return TEMPLATES.get_template("comparison.html").render(
         runs=runs,
         links=links,
         lines=[line_style(number) for number in range(len(runs))],
         columns=columns_of(runs),
         warnings=list(find_warnings(runs)),
+        seeds_warning=warn_of_single_seeds(runs, settings),
+        seed_columns=[_title(name, kind) for name, kind in averaged],
+        seed_groups=seed_groups(runs, settings, averaged),
         kinds=_kinds(runs),
         score_charts=run_scores(runs, _kinds(runs)),
         loss_charts=run_losses(runs),
         digests=digests,
         digest_names=list(dict.fromkeys(name for run_digests in digests for name in run_digests)),
-        embedded={"shades": SHADES, "runs": [_embedded(run) for run in runs]},
+        embedded={
+            "shades": SHADES,
+            "runs": [_embedded(run) for run in runs],
+            "differences": paired_differences(runs),
+        },
     )
 
 
@@ -107,6 +116,12 @@ def find_differences(runs: list[Report]) -> dict[str, list[str]]:
     names = dict.fromkeys(name for config in configs for name in config if not _is_redundant(config, name))
     texts = {name: [_text(config.get(name)) for config in configs] for name in names}
     return {name: values for name, values in texts.items() if len(set(values)) > 1}
+
+
+def settings_of(run: Report) -> dict[str, Any]:
+    """{dotted name: value} of the settings of a run, without what is only a label or repeats another setting."""
+    config = dict(_flat(run.config))
+    return {name: value for name, value in config.items() if not _is_redundant(config, name)}
 
 
 def _is_redundant(config: dict[str, Any], name: str) -> bool:
@@ -185,7 +200,7 @@ def columns_of(runs: list[Report]) -> list[Column]:
         for title, texts in find_differences(runs).items()
     ]
     metrics = [
-        Column(f"{METRICS[name].label}, {kind}{', %' * (name in RATES)}", [_average(run, name, kind) for run in runs])
+        Column(_title(name, kind), [_average(run, name, kind) for run in runs])
         for name in OVER_STEPS
         for kind in _kinds(runs)
     ]
@@ -199,6 +214,10 @@ def columns_of(runs: list[Report]) -> list[Column]:
         Column("Classifier accuracy, %", accuracies),
         Column("Training time", times),
     ]
+
+
+def _title(metric: str, kind: str) -> str:
+    return f"{METRICS[metric].label}, {kind}{', %' * (metric in RATES)}"
 
 
 def _average(run: Report, name: str, kind: str) -> ColumnCell:

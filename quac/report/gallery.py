@@ -34,38 +34,44 @@ def show_examples(entries: list[GalleryEntry], query: Show, generated: Show) -> 
     return entries[:count], {"queries": made, "generated": converted}
 
 
-def choose_entries(tables: dict[str, pd.DataFrame], classes: list[str], examples: int) -> list[GalleryEntry]:
-    """The queries to show: first one of each group of every pair, then a second, and so on.
+def choose_entries(
+    tables: dict[str, pd.DataFrame], typical: pd.DataFrame, classes: list[str], examples: int
+) -> list[GalleryEntry]:
+    """The tries to show: first one of each group of every pair, then a second, and so on.
 
-    The groups of a style kind and pair of classes: of the queries that reached the target the best, with the highest
-    target probability, and typical ones, spread evenly over the others and not picked by their appearance; of those
-    that did not, the farthest.
+    The groups of a style kind and pair of classes: the best tries of the queries that reached the target, those of the
+    highest target probability; typical ones, random tries of random queries, whatever they give; the best tries of the
+    queries that did not reach it, the farthest first.
 
     Args:
         tables: {style kind: table of tries} of one split, with COLUMNS.
+        typical: random tries, see `quac.evaluation.split_conversion`, with COLUMNS and `kind`.
         examples: how many of a group, at most.
     """
     entries = []
     for kind, table in tables.items():
         best = table[table["best"] & (table["source"] != table["target"])].sort_values("query")
+        drawn = typical[typical["kind"] == kind].sort_values("query")
+        of_pair = {pair: rows for pair, rows in drawn.groupby(["source", "target"], sort=False)}
         pairs = {pair: rows for pair, rows in best.groupby(["source", "target"], sort=False)}
-        for source, target in ((source, target) for source in classes for target in classes):
-            if (source, target) in pairs:
+        for pair in ((source, target) for source in classes for target in classes):
+            if pair in pairs:
+                groups = _groups(pairs[pair], of_pair.get(pair, drawn.head(0)), examples)
                 entries += [
                     GalleryEntry.model_validate(row | {"kind": kind, "group": group, "round": number})
-                    for group, rows in _groups(pairs[source, target], target, examples).items()
+                    for group, rows in groups.items()
                     for number, row in enumerate(rows.to_dict("records"))
                 ]
     return sorted(entries, key=lambda entry: entry.round)
 
 
-def _groups(pair: pd.DataFrame, target: str, examples: int) -> dict[str, pd.DataFrame]:
-    hit = pair["predicted"] == target  # if no try was called the target, the best try was not either
-    hits = pair[hit].sort_values("p_target", ascending=False, kind="stable")
-    others = hits.iloc[examples:].sort_values("query")
-    typical = others.iloc[evenly_spaced(np.arange(len(others)), examples)]
-    farthest = pair[~hit].sort_values("p_target", kind="stable")
-    return dict(zip(GROUPS, (hits.head(examples), typical, farthest.head(examples)), strict=True))
+def _groups(best: pd.DataFrame, typical: pd.DataFrame, examples: int) -> dict[str, pd.DataFrame]:
+    """{group: rows}, of the best tries of a pair and its random ones."""
+    hit = best["predicted"] == best["target"]  # if no try was called the target, the best try was not either
+    highest = best[hit].sort_values("p_target", ascending=False, kind="stable")
+    farthest = best[~hit].sort_values("p_target", kind="stable")
+    spread = typical.iloc[evenly_spaced(np.arange(len(typical)), examples)]
+    return dict(zip(GROUPS, (highest.head(examples), spread, farthest.head(examples)), strict=True))
 
 
 def entries_by_pair(gallery: Gallery, pictures: Pictures) -> dict[tuple[str, str], dict[str, dict[str, list[Any]]]]:

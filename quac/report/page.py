@@ -10,9 +10,9 @@ from functools import partial
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from quac.config.choices import SEVERITIES
 from quac.evaluation.metrics import EVALUATION_QUERIES, EVALUATION_TRIES, METRICS, RATES
 from quac.report import figures
+from quac.report.claims import called_before, checked, groups_text, identification_chance, ignored_checks, sound_claims
 from quac.report.controls import meaning_of, sentence_of
 from quac.report.formats import FORMATS, SHADES, duration, shade, thinned
 from quac.report.gallery import GROUPS, entries_by_pair
@@ -33,7 +33,10 @@ TEMPLATES = Environment(
 )
 TEMPLATES.filters |= {**FORMATS, "duration": duration, "shade": shade, "thinned": thinned}
 TEMPLATES.filters |= {"json": partial(json.dumps, ensure_ascii=False), "yaml": yaml_text}
-TEMPLATES.globals |= {"METRICS": METRICS, "RATES": RATES, "SHADES": SHADES, "SEVERITIES": SEVERITIES, "GROUPS": GROUPS}
+TEMPLATES.globals |= {"METRICS": METRICS, "RATES": RATES, "SHADES": SHADES, "GROUPS": GROUPS}
+TEMPLATES.globals |= {"called_before": called_before, "checked": checked, "ignored_checks": ignored_checks}
+TEMPLATES.globals |= {"groups_text": groups_text, "sound_claims": sound_claims}
+TEMPLATES.globals |= {"identification_chance": identification_chance}
 TEMPLATES.globals |= {"EVALUATION_QUERIES": EVALUATION_QUERIES, "EVALUATION_TRIES": EVALUATION_TRIES}
 TEMPLATES.globals |= {"FULL_SIDE": SIDES[0], "figures": figures, "zip": zip}
 TEMPLATES.globals |= {"sentence_of": sentence_of, "meaning_of": meaning_of}

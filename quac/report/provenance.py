@@ -1,51 +1,26 @@
-"""Provenance of the results in a report, whether they are current, and which settings are not the defaults."""
+"""Provenance of the results in a report, and which settings are not the defaults."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from quac.config.section import Section
+from quac.report.current import Result
 from quac.report.schema import StageRecord
-from quac.system.errors import QuacError
-from quac.system.files import json_sha256, read_json
-
-Record = dict[str, Any]  # see `quac.system.provenance.Provenance.record`
-Results = list[tuple[str, Record]]  # (which result, what made it)
 
 
-def stage_records(results: Results, sessions: Iterable[Record]) -> Iterator[StageRecord]:
+def stage_records(results: Iterable[Result], sessions: Iterable[dict[str, Any]]) -> Iterator[StageRecord]:
     """What the report lists: the training as the sessions in which it was done, everything else as recorded."""
-    for result, record in results:
-        if record["stage"] != "train":
-            yield StageRecord.model_validate(record | {"result": result})
+    listed = set()
+    for result in results:
+        stage = result.provenance["stage"], result.label
+        if stage in listed:  # several files of one job
+            continue
+        listed.add(stage)
+        if stage[0] != "train":
+            yield StageRecord.model_validate(result.provenance | {"result": result.label})
         else:
             for number, session in enumerate(sessions, 1):
                 yield StageRecord.model_validate(session | {"result": f"session {number}"})
-
-
-def require_current(
-    results: Results, key_files: Iterable[Path], conversions: Iterable[Record], checkpoints: dict[str, dict[str, str]]
-) -> None:
-    """Raise QuacError if a result was made with other settings than the current ones, or from another checkpoint.
-
-    That takes two changes at once, the first of which hides the second's reason to run again, and a kill in between
-    (docs/explanation/what-runs-again.md).
-
-    Args:
-        key_files: those of all stages.
-        conversions: attributes of all that was made from a checkpoint.
-        checkpoints: {step: `sha256` and `file`} of trained.json.
-    """
-    current = {json_sha256(read_json(path)) for path in key_files}
-    stale = {record["stage"] for _, record in results if not current.issuperset(record["keys"])}
-    for conversion in conversions:
-        if conversion["checkpoint_digest"] != checkpoints.get(str(conversion["step"]), {}).get("sha256"):
-            stale.add(conversion["provenance"]["stage"])
-    if stale:
-        raise QuacError(
-            f"results of {', '.join(sorted(stale))} were made with other settings than the current ones; "
-            "run the workflow again to replace them"
-        )
 
 
 def config_diff(section: Section) -> Iterator[tuple[str, Any]]:

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from quac.config.resolve import read_config
 from quac.data.store import open_stores
+from quac.report.current import Result
 from quac.report.pictures import query_picture
-from quac.report.provenance import Record
 from quac.system.files import read_json
 from quac.system.tables import read_table
 
@@ -48,6 +50,12 @@ class RunFiles:
         """{(split, style kind): path} of inputs that there is one of for each conversion."""
         return dict(zip(self.conversions, map(Path, self.inputs[name]), strict=True))
 
+    def shown_tables(self, columns: list[str]) -> dict[str, pd.DataFrame]:
+        """{style kind: columns of the table of tries} of the shown split."""
+        shown = self.config.shown_split
+        tables = {kind: path for (split, kind), path in self.per_conversion("tables").items() if split == shown}
+        return {kind: read_table(path, columns) for kind, path in tables.items()}
+
     def query(self, split: str, path: str, side: int) -> str:
         """The picture of a real image as the networks see it, a data URI; its longer side is at most `side` pixels."""
         return query_picture(self.stores[split], self._rows[split][path], side)
@@ -58,21 +66,38 @@ class RunFiles:
         grids = sorted((int(path.stem), path) for path in paths if path.stem.isdecimal())
         return {step: path for step, path in grids if step <= end}
 
-    def results(self) -> Iterator[tuple[str, Record]]:
-        """(which result, its provenance) of each result, in the order of the chain."""
-        for index in map(_attributes, self.inputs["indexes"]):
-            yield index["split"], index["provenance"]
-        for made in (self.checks, self.fit, self.oracle_fit, self.classifier_check):
-            if made:
-                yield "", made["provenance"]
-        yield f"up to step {self.trained['end']}", self.trained["provenance"]
-        for scored in self.scored:
-            yield f"step {scored['step']}, for the selection", scored["provenance"]
-        yield "", self.selected["provenance"]
-        for (split, kind), table in self.tables.items():
-            yield f"{split}, {kind}", table["provenance"]
-        for made in (self.controls, self.styles):
-            yield made["split"], made["provenance"]
+    def results(self) -> Iterator[Result]:
+        """Every result that the report shows, in the order of the chain."""
+        inputs = self.inputs
+        for path, index in ((path, _attributes(path)) for path in inputs["indexes"]):
+            yield Result(path, index["split"], index)
+        yield Result(inputs["checks"], "", self.checks)
+        for name, made in {"classifier_fit": self.fit, "oracle_fit": self.oracle_fit}.items():
+            for path in inputs[name]:
+                yield Result(path, "", made or {})
+        classifier = {"classifier": self.classifier_check["digest"]}
+        yield Result(inputs["classifier_check"], "", {**self.classifier_check, "inputs": classifier})
+        train_index = dict(zip(self.config.splits, inputs["indexes"], strict=True))["train"]
+        yield Result(inputs["trained"], f"up to step {self.trained['end']}", self.trained, {"index": train_index})
+        scores = [inputs["scores"].format(step=step) for step in self.config.steps]
+        for path, scored in zip(scores, self.scored, strict=True):
+            yield Result(path, f"step {scored['step']}, for the selection", scored)
+        yield Result(inputs["selected"], "", self.selected, {"tables": scores, "score table": inputs["score_table"]})
+        for name in ("tables", "cells", "averages"):
+            for (split, kind), path in self.per_conversion(name).items():
+                content = self.tables[split, kind] if name == "tables" else _content(path)
+                table = {"table": self.per_conversion("tables")[split, kind]} if name != "tables" else {}
+                yield Result(path, f"{split}, {kind}", content, table)
+        shown = self.config.shown_split
+        tables = [str(path) for (split, _), path in self.per_conversion("tables").items() if split == shown]
+        yield Result(inputs["controls"], shown, self.controls, {"tables": tables})
+        for path, tries in zip(inputs["explanations"], tables, strict=False):  # none if they are switched off
+            yield Result(path, f"{shown}, {Path(tries).stem}", _attributes(path), {"table": tries})
+        yield Result(inputs["styles"], self.styles["split"], self.styles)
+
+
+def _content(path: Path) -> dict[Any, Any]:
+    return read_json(path) if path.suffix == ".json" else _attributes(path)
 
 
 def _attributes(table: Path | str) -> dict[Any, Any]:

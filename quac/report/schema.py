@@ -11,18 +11,23 @@ from pydantic import ConfigDict, Field
 from quac.report.controls import Controls
 from quac.report.explanation_parts import Explanations
 from quac.report.parts import Number, Numbers, Part
+from quac.report.query_hits import QueryHits
 
 FORMAT: Literal[2] = 2  # files of version 1 have none, see `quac.report.reading`
 
 
 class SplitImages(Part):
-    """The images of a split; `sizes`, `modes` and `bits` are counts by value."""
+    """The images of a split; `sizes`, `modes` and `bits` are counts by value.
+
+    `groups`: how many there are (patients, plates), 0 if none are given; None: not recorded.
+    """
 
     source: str
     images: dict[str, int]  # by class
     sizes: dict[str, int]
     modes: dict[str, int]
     bits: dict[str, int] = {}
+    groups: int | None = None
     digest: str  # SHA-256 of images and classes
 
 
@@ -171,7 +176,10 @@ class Matrix(Part):
 
 
 class GalleryEntry(Part):
-    """The best try of a query. `group`: one of `gallery.GROUPS`; `round`: its rank within the group, from 0."""
+    """A try: the best of its query, or in the group `typical` a random one.
+
+    `group`: one of `gallery.GROUPS`; `round`: its rank within the group, from 0.
+    """
 
     kind: str
     query: str
@@ -282,6 +290,7 @@ class Report(Part):
     training: Training
     selection: Selection
     matrices: list[Matrix]
+    hits: QueryHits | None = None
     controls: Controls | None = None
     gallery: Gallery | None = None
     explanations: Explanations | None = None

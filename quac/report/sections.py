@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from quac.conversion.image_folder import grid_path
+from quac.conversion.image_folder import grid_path, typical_path
 from quac.data.result_names import output_path
 from quac.data.store import evenly_spaced
 from quac.report import schema
@@ -52,11 +52,12 @@ def _data(run: RunFiles) -> tuple[schema.Data, Pictures]:
     """Pictures: `findings`, for each a list of its first pairs; `classes`, {class: list}."""
     train = run.stores["train"]
     samples = {name: evenly_spaced(train.rows_of(label), MAX_SAMPLES) for label, name in enumerate(run.classes)}
-    bits = (read_table(path, ["bits"])["bits"].value_counts() for path in run.inputs["indexes"])
-    splits = {
-        split: {**run.checks["splits"][split], "bits": {str(depth): count for depth, count in counts.items()}}
-        for split, counts in zip(run.config.splits, bits, strict=True)
-    }
+    splits = {}
+    for split, path in zip(run.config.splits, run.inputs["indexes"], strict=True):
+        index = read_table(path, ["bits", "group"])
+        bits = {str(depth): count for depth, count in index["bits"].value_counts().items()}
+        groups = index.loc[index["group"] != "", "group"].nunique()
+        splits[split] = {**run.checks["splits"][split], "bits": bits, "groups": groups}
     paths = {name: [str(path) for path in train.paths[rows]] for name, rows in samples.items()}
     checked = {name: run.checks[name] for name in ("findings", "one_fact_rules")}
     data = schema.Data.model_validate({"splits": splits, **checked, "samples": paths})
@@ -99,11 +100,12 @@ def _selection(run: RunFiles) -> tuple[schema.Selection, Pictures]:
 
 def _matrices(run: RunFiles) -> tuple[list[schema.Matrix], Pictures]:
     cells, averages = run.per_conversion("cells"), run.per_conversion("averages")
+    means = {pair: read_json(path) for pair, path in averages.items()}
     matrices = [
         {
             "split": split,
             "kind": kind,
-            "averages": read_json(averages[split, kind]),
+            "averages": {name: mean for name, mean in means[split, kind].items() if name != "provenance"},
             "cells": _with_none(read_table(cells[split, kind])).to_dict("records"),
         }
         for split, kind in run.conversions
@@ -126,9 +128,11 @@ def _gallery(run: RunFiles) -> tuple[schema.Gallery, Pictures]:
         return run.query(shown, entry.query, side)
 
     def generated(entry: schema.GalleryEntry, side: int) -> str:
-        return picture_of(images[shown, entry.kind] / output_path(entry.query, entry.source, entry.target), side)
+        is_typical = entry.group == "typical"
+        folder = Path(run.inputs["style_images"], typical_path(entry.kind)) if is_typical else images[shown, entry.kind]
+        return picture_of(folder / output_path(entry.query, entry.source, entry.target), side)
 
-    chosen = choose_entries(best, run.classes, run.config.report.examples)
+    chosen = choose_entries(best, pd.DataFrame(run.styles["typical"]), run.classes, run.config.report.examples)
     entries, pictures = show_examples(chosen, query, generated)
     return schema.Gallery(chosen=len(chosen), entries=entries), pictures
 

@@ -5,32 +5,30 @@ from itertools import product
 
 from quac.config.training import Loss
 from quac.evaluation.metrics import METRICS, RATES
+from quac.report.claims import LEAK_CHECKS, MIN_QUERIES, ignored_checks
 from quac.report.formats import percent
 from quac.report.schema import Report, ReportWarning
 
-MIN_QUERIES = 10  # of a class pair
 MIN_GROUPS = 5  # of a class, if its queries have groups
 MAX_CALIBRATION_ERROR = 0.1
 MAX_DISAGREEMENT = 0.1  # of the rates by classifier and oracle
+# Diversity, relative to the distance to the query: 0 if the style has no effect. Real images of the target class in the
+# place of the tries would have about 0.9 in the digits. Below a half, most of the change is the same in every try.
+MIN_DIVERSITY = 0.5
 
 
 def find_warnings(report: Report) -> Iterator[ReportWarning]:
     """Warnings about a report, with the section that each links to."""
-    texts = {
-        "selection": _of_split(report),
-        "classifier": (*_of_judge(report), *_of_oracles(report), *_of_disagreement(report)),
-        "matrices": (*_of_queries(report), *_of_groups(report)),
-        "data": (f"{finding.message}. Remedy: {finding.remedy}." for finding in report.data.findings),
-        "provenance": _of_commits(report),
-    }
-    for section, of_section in texts.items():
-        yield from (ReportWarning(section=section, text=text) for text in of_section)
+    for section, functions in WARNINGS.items():
+        for function in functions:
+            yield from (ReportWarning(section=section, text=text) for text in function(report))
 
 
 def _of_split(report: Report) -> Iterator[str]:
     if report.shown_split == report.selection.split:
+        chosen = "the checkpoint and the classifier's epoch" if report.classifier.fit else "the checkpoint"
         yield (
-            "There is no test split: the numbers are of the validation split, which also chose the checkpoint, "
+            f"There is no test split: the numbers are of the validation split, which also chose {chosen}, "
             "so they are somewhat too high. Give test_data."
         )
 
@@ -110,6 +108,43 @@ def _of_groups(report: Report) -> Iterator[str]:
         )
 
 
+def _of_styles(report: Report) -> Iterator[str]:
+    alike = []
+    for matrix in (matrix for matrix in report.matrices if matrix.split == report.shown_split):
+        diversity, l1 = matrix.averages.number("diversity"), matrix.averages.number("l1")
+        if diversity is not None and l1 and diversity < MIN_DIVERSITY * l1:
+            alike.append(f"{100 * diversity / l1:.0f} % ({matrix.kind} styles)")
+    if alike:
+        yield (
+            "The style changes little: the tries of a query differ from each other by only "
+            f"{' and '.join(alike)} of their distance to the query, so several tries say hardly more than one."
+        )
+
+
+def _of_findings(report: Report) -> Iterator[str]:
+    for finding in report.data.findings:
+        yield f"{finding.message}. Remedy: {finding.remedy}."
+
+
+def _of_ignored_checks(report: Report) -> Iterator[str]:
+    if off := [code for code in LEAK_CHECKS if code in ignored_checks(report)]:
+        yield (
+            f"Not checked (checks.severity: ignore): {', '.join(off)}. Images of the training may be among those that "
+            "are judged, which makes the numbers too high."
+        )
+
+
 def _of_commits(report: Report) -> Iterator[str]:
     if len(report.commits) > 1:
         yield f"Stages were run by different versions of the program: {', '.join(report.commits)}."
+
+
+# The warnings about what each section shows. docs/reference/report-claims.md lists them with their conditions.
+WARNINGS = {
+    "selection": (_of_split,),
+    "classifier": (_of_judge, _of_oracles, _of_disagreement),
+    "matrices": (_of_queries, _of_groups),
+    "styles": (_of_styles,),
+    "data": (_of_findings, _of_ignored_checks),
+    "provenance": (_of_commits,),
+}

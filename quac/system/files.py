@@ -6,7 +6,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,11 @@ def file_sha256(path: FilePath) -> str:
     """SHA-256 (hex) of the bytes of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_sha256(paths: Iterable[FilePath]) -> str:
+    """SHA-256 (hex) of the digests of files, in their order."""
+    return json_sha256([file_sha256(path) for path in paths])
 
 
 def require_writable(folder: str, name: str) -> None:

@@ -8,7 +8,8 @@ from helpers.builders import tries_of
 from quac.evaluation.cells import cells_of, write_matrices
 from quac.evaluation.metrics import METRICS, names_of
 from quac.evaluation.scores import matrix
-from quac.system.files import read_json
+from quac.system.files import file_sha256, read_json
+from quac.system.provenance import Provenance
 from quac.system.tables import read_table, write_table
 
 CLASSES = ["a", "b"]
@@ -48,11 +49,14 @@ def test_a_table_without_newer_columns_gives_empty_matrices(index, tmp_path):
     tries.write(files[0])
     write_table(files[1], index, **index.attrs)
     write_table(files[2], judged())
-    write_matrices(*files, paths, tmp_path / "cells.parquet", tmp_path / "cells.csv", tmp_path / "averages.json")
+    made = [tmp_path / name for name in ("cells.parquet", "cells.csv", "averages.json")]
+    write_matrices(*files, paths, *made, Provenance("matrices"))
     assert pd.read_csv(tmp_path / "ssim.csv", index_col=0).isna().all(axis=None)
     assert pd.read_csv(tmp_path / "conversion_rate.csv", index_col=0).loc["b", "a"] == 1
     assert read_json(tmp_path / "averages.json")["frechet"] is None
     table_of_cells = read_table(tmp_path / "cells.parquet")
+    for record in (table_of_cells.attrs["provenance"], read_json(tmp_path / "averages.json")["provenance"]):
+        assert record["files"] == {"table": file_sha256(files[0])}
     assert table_of_cells[["source", "target", "expected", "found", "scored"]].to_numpy().tolist() == [
         ["a", "b", 1, 1, 1],
         ["b", "a", 1, 1, 1],

@@ -94,6 +94,12 @@ def test_styles_are_shown_with_the_name_of_the_split_of_the_references(common, t
         for row in grid["rows"]:
             for style in range(len(grid["styles"])):
                 assert (tmp_path / f"{grid['kind']}/{grid['target']}/query{row['query']}_style{style}.png").is_file()
+    pairs = [("across", "along")] * 3 + [("along", "across")] * 2
+    found = [(row["kind"], row["source"], row["target"], row["try"]) for row in grids["typical"]]
+    assert found == [(kind, *pair, 0) for kind in ("latent", "reference") for pair in pairs]
+    for kind, source, target, _ in found:
+        images = list((tmp_path / f"typical/{kind}/{source}/{target}").iterdir())
+        assert len(images) == {"across": 3, "along": 2}[source]
 
 
 def test_a_checkpoint_of_other_classes_is_refused(folder, common):

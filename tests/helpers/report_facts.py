@@ -5,6 +5,7 @@ from pathlib import Path
 from quac.evaluation.metrics import RATES
 from quac.report.matrices import metrics_of
 from quac.report.pictures import Pictures
+from quac.report.query_hits import QueryHits
 from quac.report.reading import read_report
 from quac.report.schema import GalleryEntry, Matrix, Report
 
@@ -51,6 +52,7 @@ def tiny_report() -> Report:
                         "sizes": {"32x32": 2 * count},
                         "modes": {"L": 2 * count},
                         "bits": {"8": 2 * count},
+                        "groups": 0,
                         "digest": f"{split} digest",
                     }
                     for split, count in {"train": 12, "validation": 10, "test": 10}.items()
@@ -104,6 +106,11 @@ def tiny_report() -> Report:
                 ],
             },
             "matrices": [matrix(split, kind) for split in ("validation", "test") for kind in KINDS],
+            "hits": {
+                "tries": 2,
+                "queries": {name: " ".join(f"{name}{number}" for number in range(10)) for name in CLASSES},
+                "hits": {kind: {a: {b: "0 1 2 1 0 1 2 1 0 1"} for a, b in (CLASSES, CLASSES[::-1])} for kind in KINDS},
+            },
             "controls": controls(),
             "gallery": {
                 "chosen": 12,
@@ -247,6 +254,9 @@ def with_classes(report: Report, names: list[str]) -> Report:
     report.classes = names
     pairs = [(source, target) for source in names for target in names]
     report.matrices = [_with_pairs(matrix, pairs) for matrix in report.matrices]
+    hits = {source: {target: "2 1" for target in names if target != source} for source in names}
+    queries = {name: f"{number}a {number}b" for number, name in enumerate(names)}
+    report.hits = QueryHits(tries=2, queries=queries, hits=dict.fromkeys(KINDS, hits))
     for control in report.controls.controls:
         pair = control.pairs[0]
         control.pairs = [pair.model_copy(update={"source": a, "target": b}) for a, b in pairs if a != b]

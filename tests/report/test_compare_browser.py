@@ -24,6 +24,9 @@ def three_reports():
                 shift = 0.625 if report is better and cell.source == "along" else 0.0
                 for end, value in (("", 0.25), ("_low", 0.0), ("_high", 0.5)):
                     setattr(cell, f"translation_rate{end}", value + shift)
+    # Of each query of `along`, one of two tries more is called `across`.
+    better.hits.hits["latent"]["along"]["across"] = "1 2 2 2 1 1 2 2 1 2"
+    plain.hits.hits["latent"]["along"]["across"] = "0 1 1 1 0 0 1 1 0 1"
     odd.config["loss"]["lambda_cyc"] = 3.0
     return {"plain": plain, "better": better, NAMES[0]: odd}
 
@@ -104,12 +107,18 @@ def test_two_matrices_and_their_difference(browser, pages, count):
     rows = [[cell.text for cell in row.find_elements("css selector", "td")] for row in find(browser, "#drawn tr")]
     differences = rows[-2:]
     assert differences == [["+0.0", "+0.0"], ["+62.5", "+62.5"]]
-    assert len(find(browser, "#drawn figure:last-child b")) == 2  # the intervals do not overlap
+    (bold,) = find(browser, "#drawn figure:last-child b")  # the interval of the paired difference does not contain 0
+    assert bold.find_element("xpath", "..").get_attribute("title").endswith("paired by query: +50.0 to +50.0")
+    assert "paired by query: +25.0 to +25.0" in find(browser, "#drawn figure:last-child .average")[0].text
     choose(browser, "#one", 1)
     choose(browser, "#other", 0)
     assert find(browser, "#drawn figure:last-child caption")[0].text == f"plain {MINUS} better"
     assert find(browser, "#drawn figure:last-child tbody tr:last-child td")[0].text == f"{MINUS}62.5"
+    (bold,) = find(browser, "#drawn figure:last-child b")
+    assert bold.find_element("xpath", "..").get_attribute("title").endswith(f"{MINUS}50.0 to {MINUS}50.0")
     choose(browser, "#other", 2)
+    assert "not paired by query" in find(browser, "#drawn figure:last-child .average")[0].text
+    assert find(browser, "#drawn figure:last-child b") == []
     heads = browser.execute_script(
         "return [...document.querySelectorAll('#drawn figure:last-child thead span')].map(e => e.textContent)"
     )

@@ -1,29 +1,16 @@
-import pytest
 from helpers.builders import tiny_config
 
-from quac.report.provenance import config_diff, require_current, stage_records
-from quac.system.errors import QuacError
+from quac.report.current import Result
+from quac.report.provenance import config_diff, stage_records
 
 
-def test_results_of_other_settings_are_not_reported(tmp_path):
-    (tmp_path / "key.json").write_text('{"a": 1}')
-    with pytest.raises(QuacError, match=r"results of train were made with other settings .*; run the workflow again"):
-        require_current([("", {"stage": "train", "keys": ["0123"]})], [tmp_path / "key.json"], [], {})
-
-
-def test_results_of_another_checkpoint_are_not_reported():
-    checkpoints = {"2": {"sha256": "a"}, "4": {"sha256": "b"}}
-    made = [{"step": step, "checkpoint_digest": "a", "provenance": {"stage": "convert"}} for step in (2, 4)]
-    require_current([], [], made[:1], checkpoints)
-    for unknown in (made, [{**made[0], "step": 6}]):
-        with pytest.raises(QuacError, match="results of convert were made with other settings"):
-            require_current([], [], unknown, checkpoints)
-
-
-def test_the_training_is_listed_by_its_sessions():
+def test_a_job_is_listed_once_and_the_training_by_its_sessions():
     record = {"keys": ["0"], "commit": None, "versions": {}, "machine": "", "started": "", "seconds": 1.0}
     record |= {"peak_memory_mb": 1.0}
-    results = [("train", {**record, "stage": "index"}), ("up to step 4", {**record, "stage": "train"})]
+    results = [
+        Result(path, label, {"provenance": {**record, "stage": stage}})
+        for path, label, stage in (("a", "train", "index"), ("b", "train", "index"), ("c", "up to step 4", "train"))
+    ]
     sessions = [{**record, "stage": "train", "device": name} for name in ("cpu", "cuda")]
     records = [(found.stage, found.result, found.device) for found in stage_records(results, sessions)]
     assert records == [("index", "train", ""), ("train", "session 1", "cpu"), ("train", "session 2", "cuda")]

@@ -66,7 +66,8 @@ def test_the_report_shows_what_was_made(finished):
     shown, made = report_of(finished).styles, read_json(finished.root / "styles/test.json")
     assert shown.model_dump(include={"queries", "grids"}) == {name: made[name] for name in ("queries", "grids")}
     html = (finished.folder / "reports/tiny.html").read_text()
-    pictures = [path for path in (finished.root / "styles/test").rglob("*.png")]
+    folders = [finished.root / f"styles/test/{kind}" for kind in ("latent", "reference")]
+    pictures = [path for folder in folders for path in folder.rglob("*.png")]
     assert len(pictures) == 2 * 2 * 4 * 6  # kinds, targets, queries of the other class, styles
     for path in pictures:
         assert data_uri(Image.open(path), 96) in html

@@ -93,7 +93,7 @@ rule matrices:
     params:
         matrices=lambda wc, output: [word for path in output.matrices for word in ("--out", path)],
     shell:
-        "quac matrices --table {input.table:q} --index {input.index:q} --judged {input.gates:q} {params.matrices:q}"
+        "quac matrices --key {input.key:q} --table {input.table:q} --index {input.index:q} --judged {input.gates:q} {params.matrices:q}"
         " --cells {output.cells:q} --cells-csv {output.cells_csv:q} --averages {output.averages:q} --log-file {log:q}"
 
 

@@ -8,6 +8,7 @@ rule report:
         classifier_fit=classifier_record,
         oracle_fit=oracle_record,
         classifier_check=in_judge("check.json"),
+        classifier=classifier_file,
         trained=in_run("training/trained.json"),
         history=in_run("training/history.csv"),
         samples=lambda wc: ancient(in_run("training/samples")(wc)),  # as every_image_folder

@@ -1,7 +1,7 @@
 "use strict";
 // Names of runs and classes only pass through textContent and dataset: they are data, never markup.
 (() => {
-  const { runs, shades } = JSON.parse(document.getElementById("embedded").textContent);
+  const { runs, shades, differences } = JSON.parse(document.getElementById("embedded").textContent);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const table = document.getElementById("table"), body = table.tBodies[0];
 
@@ -90,7 +90,16 @@
     const averageOf = (run) => run.averages[kind]?.[rate] ?? NONE;
     const interval = ([, low, high]) => (low == null ? "" : `${percent(low)}${DASH}${percent(high)}`);
     const isKnown = ([rate]) => rate != null;
-    const apart = ([, low, high], [, lowest, highest]) => low != null && lowest != null && (high < lowest || highest < low);
+    const apart = ([, low, high]) => low != null && (low > 0 || high < 0);
+    // The paired difference of two runs, by their numbers: that of a cell, or of the averages.
+    const pairedOf = (one, other, source, target) => {
+      const [i, j] = one < other ? [one, other] : [other, one];
+      const found = differences[`${i} ${j}`]?.[kind]?.[rate];
+      const place = (name) => runs[i].classes.indexOf(name);
+      const limits = (source == null ? found?.average : found?.cells[place(source)]?.[place(target)]) ?? NONE;
+      const [difference, low, high] = limits;
+      return low == null || i === other ? limits : [-difference, -high, -low];
+    };
 
     const title = `${rate.replace("_", " ")}, ${kind} styles: average`;
 
@@ -109,14 +118,18 @@
       const classes = [...a.classes, ...b.classes.filter((name) => !a.classes.includes(name))];
       const [averageA, averageB] = [averageOf(a), averageOf(b)];
       const difference = isKnown(averageA) && isKnown(averageB) ? points(averageB[0] - averageA[0]) : DASH;
-      const caption = `${title} ${difference}${apart(averageA, averageB) ? "" : ", within the intervals"}`;
+      const paired = pairedOf(Number(one.value), Number(other.value));
+      const limits = paired[1] == null ? ", not paired by query" : ` (95 % interval, paired by query: ${points(paired[1])} to ${points(paired[2])})`;
+      const caption = `${title} ${difference}${limits}`;
       figures.push(ofRun(b), matrix(`${b.name} \u2212 ${a.name}`, classes, caption, (td, source, target) => {
         const [before, after] = [cellOf(a, source, target), cellOf(b, source, target)];
         if (!isKnown(before) || !isKnown(after)) return td.append(DASH);
         const change = after[0] - before[0];
         td.className = source === target ? "diagonal" : change < 0 ? "less" : "more";
         td.style.setProperty("--share", Math.abs(change));
-        td.append(element(apart(before, after) ? "b" : "span", points(change)));
+        const limits = pairedOf(Number(one.value), Number(other.value), source, target);
+        if (limits[1] != null) td.title = `95 % interval, paired by query: ${points(limits[1])} to ${points(limits[2])}`;
+        td.append(element(apart(limits) ? "b" : "span", points(change)));
       }));
     }
     drawn.replaceChildren(...figures);
