@@ -55,3 +55,16 @@ def test_a_file_name_means_one_thing():
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_file_can_be_read_on_a_few_screens(path):
     assert len(path.read_text().splitlines()) <= 350
+
+
+def test_files_are_deleted_in_one_place():
+    """`remove_own` knows what is ours; see `quac.system.files`."""
+    deleting = {"unlink", "rmtree", "remove", "rmdir", "removedirs"}
+    found = []
+    for path in MODULES:
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        names = {call.attr for call in calls if isinstance(call, ast.Attribute)}
+        if names & deleting and path.name != "files.py":
+            found.append((path.name, names & deleting))
+    # `StaleState.remove`, which calls it; and names that are tried out in an empty folder.
+    assert sorted(found) == [("file_names.py", {"unlink"}), ("training.py", {"remove"})]

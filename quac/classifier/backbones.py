@@ -9,7 +9,7 @@ from torchvision.models import get_model
 
 from quac.config.evaluation import Classifier
 from quac.system.console import log
-from quac.system.errors import QuacError, error_lines
+from quac.system.errors import QuacError, reason_of
 from quac.system.files import FilePath
 
 
@@ -86,8 +86,8 @@ def _read(backbone: str, path: FilePath) -> dict[str, torch.Tensor]:
             warnings.simplefilter("ignore")  # about TorchScript, which is an error below
             weights = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        reason = error_lines(error)[0]
-        raise QuacError(f"classifier.weights: {path} cannot be read as a state_dict ({reason}); {_REMEDY}") from None
+        what = f"cannot be read as a state_dict ({reason_of(error)})"
+        raise QuacError(f"classifier.weights: {path} {what}; {_REMEDY}") from None
     if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise QuacError(f"classifier.weights: {path} does not hold a state_dict of {backbone}; {_REMEDY}")
     return dict(weights)

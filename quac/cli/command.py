@@ -3,16 +3,21 @@
 import errno
 import functools
 import logging
+import os
 import re
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from quac.system.console import log, start_log
 from quac.system.errors import QuacError
+from quac.system.paths import is_same_file
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -37,10 +42,16 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
     def run(*args, **kwargs):
         logging.raiseExceptions = False  # a full disk is reported once, by the stage
         try:
-            start_log(kwargs.get("log_file"))
-            function(*args, **kwargs)
+            start_log()
+            log_file = kwargs.get("log_file")
+            _require_new(log_file, kwargs.values())
+            start_log(log_file)
+            with _terminable():
+                function(*args, **kwargs)
         except KeyboardInterrupt:
             _fail("interrupted. Run the same command again.", 130)
+        except _Terminated as ended:
+            _fail(f"stopped by {signal.Signals(ended.signum).name}. Run the same command again.", 128 + ended.signum)
         except Exception as error:
             signum = getattr(error, "signum", None)  # training.Stopped, without importing torch here
             if signum is not None:
@@ -48,6 +59,44 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
             _fail(_message(error), 1)
 
     return run
+
+
+class _Terminated(BaseException):
+    def __init__(self, signum: int):
+        self.signum = signum
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """A context in which the signals of batch systems end a command as Ctrl-C does: files are whole, and it says why.
+
+    (The training loop handles them itself, and saves its state.)
+    """
+
+    def stop(signum: int, _: object) -> NoReturn:
+        if os.getpid() != own:  # a forked worker
+            os._exit(128 + signum)
+        raise _Terminated(signum)
+
+    own = os.getpid()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {signum: signal.signal(signum, stop) for signum in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _require_new(log_file: Path | None, given: Iterable[Any]) -> None:
+    """Raise QuacError if the messages would be written over a file that the command takes or makes."""
+    if log_file:
+        files = [each for value in given for each in (value if isinstance(value, list) else [value])]
+        for file in files:
+            if file is not log_file and isinstance(file, str | Path) and file and is_same_file(file, log_file):
+                raise QuacError(f"--log-file: {log_file} is another file of this command; choose another name")
 
 
 def stage(function: Callable[..., None]) -> Callable[..., None]:

@@ -7,11 +7,16 @@ import typer
 
 from quac.cli.command import ClassifierFile, Device, IndexFile, Key, Log, Oracles, Out, StoreFile, Threads, stage
 from quac.config.keys import read_key
-from quac.system.files import read_json, write_json
+from quac.system.files import read_json, whole, write_json
 from quac.system.provenance import Provenance
 
 Selected = Annotated[Path, typer.Option(help="Output of `select-checkpoint`.")]
 Shard = Annotated[tuple[int, int], typer.Option(help="I N: the I-th (from 0) of N parts of the work.")]
+
+
+def _checkpoint_of(selected: Path) -> Path:
+    with whole(selected):
+        return Path(read_json(selected, ["checkpoint"])["checkpoint"])
 
 
 @stage
@@ -61,7 +66,7 @@ def convert_split(
     from quac.evaluation.split_conversion import SplitConversion, SplitFiles
     from quac.system.device import choose_device
 
-    provenance, config, checkpoint = Provenance("convert", key), read_key(key), Path(read_json(selected)["checkpoint"])
+    provenance, config, checkpoint = Provenance("convert", key), read_key(key), _checkpoint_of(selected)
     files = SplitFiles(classifier, store, index, reference_store, reference_index)
     opened = SplitConversion(config, checkpoint, files, choose_device(device, threads), provenance, [kind])
     opened.convert(oracle or [], images, shard).write(out)
@@ -87,7 +92,7 @@ def show_styles(
     from quac.system.device import choose_device
 
     provenance, config = Provenance("show_styles", key), read_key(key)
-    checkpoint = Path(read_json(selected)["checkpoint"])
+    checkpoint = _checkpoint_of(selected)
     files = SplitFiles(classifier, store, index, reference_store, reference_index)
     opened = SplitConversion(config, checkpoint, files, choose_device(device, threads), provenance)
     write_json(out, opened.show_styles(images))

@@ -22,10 +22,11 @@ def select_checkpoint(
 ):
     """Choose the checkpoint that converts best."""
     from quac.evaluation.selection import select_checkpoint
+    from quac.system.tables import csv_text
 
     provenance, config = Provenance("select_checkpoint", key), read_key(key)
     selected, rows = select_checkpoint(config, scores, index)
-    write_text(table, rows.to_csv(index=False))
+    write_text(table, csv_text(rows))
     tables = files_sha256(scores.format(step=step) for step in config.steps)
     record = provenance.record(files={"tables": tables, "score table": file_sha256(table)})
     write_json(out, {**selected, "provenance": record})

@@ -57,9 +57,10 @@ def export(
     import torch
 
     from quac.models.starganv2.checkpoint import open_checkpoint, read_checkpoint, write_checkpoint
-    from quac.models.starganv2.export import FORMATS, export
+    from quac.models.starganv2.export import FORMATS, export, export_paths
 
-    refuse_overwrite(out, model)
+    for path in export_paths(out) if format != "quac" else [out]:
+        refuse_overwrite(path, model)
     if format not in ("quac", *FORMATS):
         raise QuacError(f"--format: {format} is unknown. Choose from quac, {', '.join(FORMATS)}.")
     if format == "quac":

@@ -6,22 +6,21 @@ from typing import Annotated
 import typer
 
 from quac.cli.command import Log, Out, stage, user_command
+from quac.system.files import read_json, refuse_overwrite
 
 
 @stage
 def report(
-    inputs: Annotated[str, typer.Option(help="JSON: the paths of everything that the report shows.")],
+    inputs: Annotated[Path, typer.Option(help="JSON file: the paths of everything that the report shows.")],
     html: Annotated[Path, typer.Option(help="The report.")],
     numbers: Annotated[Path, typer.Option(help="JSON file with every number of the report.")],
     cells: Annotated[Path, typer.Option(help="CSV file with the numbers of the class pairs.")],
     log_file: Log = None,
 ) -> None:
     """Render the report, and write the numbers behind it."""
-    import json
-
     from quac.report.build import write_report
 
-    write_report(json.loads(inputs), html, numbers, cells)
+    write_report(read_json(inputs), html, numbers, cells)
 
 
 @user_command
@@ -33,6 +32,7 @@ def compare(
     """Compare runs: settings that differ, scores, matrices, curves."""
     from quac.report.compare import write_comparison
 
+    refuse_overwrite(out, *numbers)
     write_comparison(numbers, out)
 
 

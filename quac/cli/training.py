@@ -70,14 +70,21 @@ def clean(
     remove: Annotated[bool, typer.Option("--remove", help="Remove what is listed.")] = False,
     log_file: Log = None,
 ) -> None:
-    """List trainings of earlier settings or images that nothing uses any more, with their sizes."""
+    """List what nothing uses any more, with sizes: trainings of earlier settings or images, parts of files."""
+    from quac.system.files import PART, parts_below, remove_own
     from quac.training.stale_states import stale_states
 
-    states = stale_states(root)
+    states, sizes = stale_states(root), []
     for state in states:
         log.info("%s", state)
+        sizes.append(state.size)
         if remove:
             state.remove()
-    total = sum(state.size for state in states) / 1e6
+    for path in parts_below(root):
+        sizes.append(path.stat().st_size)
+        log.info("%s: %.1f MB, left when its stage was killed", path, sizes[-1] / 1e6)
+        if remove:
+            remove_own(path, root, f"(.*/)?{PART}")
     done = "removed" if remove else "remove them with --remove"
-    log.info("%d unused training(s), %.1f MB%s", len(states), total, f"; {done}" if states else "")
+    found = f"{len(states)} unused training(s) and {len(sizes) - len(states)} part(s) of files"
+    log.info("%s, %.1f MB%s", found, sum(sizes) / 1e6, f"; {done}" if sizes else "")

@@ -17,6 +17,13 @@ Write only what differs from the defaults. Layers: these defaults < `--configfil
 `runs` < `--config`; mappings are merged, lists are replaced. `config.yaml` in this folder is the demo's, and is read
 only when no `--configfile` is given. Unknown keys are refused. Top-level keys that begin with `x-` are free, for YAML
 anchors. A config of QuAC (github.com/funkelab/quac) works unchanged.
+
+`~`, `$NAME` and `${NAME}` in paths are replaced, here and in lists of images; a variable that is not set is an error.
+Refused are also a key that is repeated (YAML would keep the last), a number that begins with 0 (YAML reads `010` as 8),
+and a name that YAML reads as a number or as true or false: put it in quotes.
+
+A config is code, like a classifier: with `__use_yte__: true`, Snakemake runs Python that it contains, also with `-n`.
+Run only configs of people you trust. `quac config show` runs nothing.
 """
 
 

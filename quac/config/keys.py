@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from quac.config import Config
@@ -44,7 +43,7 @@ def require_version_2(root: str) -> None:
     for path in Path(root, "keys").glob("*.json"):
         try:
             content = read_json(path)
-        except ValueError:  # damaged: it is written again
+        except QuacError:  # damaged: it is written again
             continue
         if isinstance(content, dict) and "format" not in content:
             raise QuacError(
@@ -99,7 +98,7 @@ def read_key(path: Path) -> Config:
     try:
         content = read_json(path)
         return restricted(job_named(content["stage"]), content["settings"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ValidationError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, QuacError) as error:
         raise QuacError(f"{path}: not a key file ({error}). Delete it and run the workflow again.") from None
 
 

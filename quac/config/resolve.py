@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from quac.config.choices import QUAC_ATTRIBUTIONS, SEVERITIES, split_mode, witho
 from quac.config.data import Data, Split
 from quac.config.evaluation import Oracle
 from quac.config.faults import faults_of
+from quac.config.places import expand_paths, place_faults
 from quac.system.console import log
 from quac.system.errors import QuacError, bullet_list, error_lines
+from quac.system.files import DAMAGED
 
 
 def resolve(raw: Any) -> Config:
@@ -32,7 +35,7 @@ def read_config(path: Path) -> Config:
     """The Config of a run's `config.yaml`, which the workflow writes. Raises QuacError if the file is not one."""
     try:
         return Config.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+    except (OSError, yaml.YAMLError, RecursionError, *DAMAGED) as error:
         reason = error_lines(error)[0]
         raise QuacError(f"{path}: not a resolved config ({reason}). Delete it and run the workflow again.") from None
 
@@ -52,7 +55,7 @@ def validate(raw: Any) -> tuple[Config | None, list[str]]:
     except ValidationError as error:
         return None, faults_of(error)
     faults: list[str] = []
-    config = _fill_in(config, faults)
+    config = _fill_in(expand_paths(config, faults), faults)
     return (None, faults) if faults else (config, [])
 
 
@@ -112,6 +115,8 @@ def _fill_in(config: Config, faults: list[str]) -> Config:
         faults.append("init.freeze_d: needs a trained discriminator; give init.from, or leave it out")
     if not config.solver.root_dir or any(mark in config.solver.root_dir for mark in "{}\n"):
         faults.append("solver.root_dir: must be a path without braces and line breaks")
+    faults += place_faults(config)
+    faults += _name_faults(config)
     filled: dict[str, Any] = {
         **splits,
         "model": _fill_in_model(config, data, faults),
@@ -126,6 +131,18 @@ def _fill_in(config: Config, faults: list[str]) -> Config:
         split["grayscale"], split["rgb"] = split["channels"] == 1, split["channels"] == 3
         del split["channels"]
     return config if faults else Config.model_validate(config.model_dump() | filled)
+
+
+def _name_faults(config: Config) -> Iterator[str]:
+    """Why wandb would refuse the names of a run."""
+    if config.log_type == "wandb" and config.is_tracked:
+        if refused := sorted(set(config.log.project) & set("/\\#?%:")):
+            yield f"log.project: wandb takes no {' '.join(refused)} in the name of a project; choose another"
+        if len(config.log.project) > 128:
+            yield "log.project: wandb takes at most 128 characters; choose a shorter name"
+        for tag in config.log.tags:
+            if not 1 <= len(tag) <= 64:
+                yield f"log.tags: {tag!r} has {len(tag)} characters, but wandb takes 1 to 64; choose another"
 
 
 def _read_data(section: Data, faults: list[str]) -> dict[str, Any]:

@@ -1,22 +1,24 @@
 """The runs of a config: one, or several that differ in some settings, and what they share."""
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-import yaml
 from pydantic import ConfigDict
 
 from quac.config import Config
 from quac.config.keys import changed_settings
 from quac.config.resolve import config_error, resolve, validate
-from quac.config.section import Section, key
+from quac.config.section import Section, key, section_of
 from quac.config.stages import SECTIONS, StageJob, jobs_of
 from quac.system.errors import QuacError
 from quac.system.files import json_sha256
+from quac.system.hand_written import read_hand_written
 
 INDEX = "index"  # name of the page that compares the reports
 _RESERVED = {"data", "classifier", "keys", "logs"}  # folders that lie next to those of the runs
@@ -91,17 +93,62 @@ def resolve_runs(raw: dict[str, Any], above: dict[str, Any] | None = None) -> Ru
 
 
 def read_layers(paths: Iterable[Path]) -> dict[str, Any]:
-    """Config files, merged from left to right. Raises QuacError that names a file that is not a config."""
+    """Config files, merged from left to right. Runs nothing that they contain.
+
+    Raises QuacError that names a file that is not a config, or would be read as something else than it says.
+    """
     layers: dict[str, Any] = {}
     for path in paths:
-        try:
-            layer = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise QuacError(f"{path}: not YAML ({error}); correct it") from None
+        layer = read_hand_written(path, _text_keys(Config))
         if not isinstance(layer, dict | None):
             raise QuacError(f"{path}: must be a mapping of sections, such as `data:` and `solver:`")
+        if layer and "__use_yte__" in layer:
+            raise QuacError(
+                f"{path}: __use_yte__ makes it a template, whose Python code Snakemake runs. Run that only if you "
+                "trust its author; here nothing is run, so a template cannot be shown."
+            )
         layers = merged(layers, layer or {})
     return layers
+
+
+def require_unambiguous(paths: Iterable[Path]) -> None:
+    """Raise QuacError if a config file, which Snakemake has read, would be read as something else than it says."""
+    for path in paths:
+        read_hand_written(path, _text_keys(Config))
+
+
+def require_own_reports(runs: Runs, folder: Path) -> None:
+    """Raise QuacError that names both runs if a report in `folder` is of another run, which has the same name.
+
+    The JSON file of a report says whose it is.
+    """
+    faults = []
+    for root, config in runs.configs.items():
+        path = folder / f"{config.run_name}.json"
+        with suppress(OSError, UnicodeDecodeError):  # not there, or damaged: it is written again
+            if found := _CONFIG_PATH.search(path.read_text(encoding="utf-8")):
+                other = os.path.dirname(json.loads(found[1]))
+                if os.path.realpath(other) != os.path.realpath(root):
+                    faults.append(
+                        f"log.name: {path.with_suffix('.html')} is the report of {other or '.'}, and that of {root} "
+                        f"would replace it; choose another log.name, or move {path.with_suffix('.*')} away"
+                    )
+    if faults:
+        raise config_error(faults)
+
+
+_CONFIG_PATH = re.compile(r'^  "config_path": ("(?:[^"\\]|\\.)*")', re.MULTILINE)  # see `quac.report.schema.Report`
+
+
+def _text_keys(section: type[Section]) -> set[str]:
+    """The last names of the keys whose values are text."""
+    names = set()
+    for name, field in section.model_fields.items():
+        if inner := section_of(field):
+            names |= _text_keys(inner)
+        elif str in (field.annotation, *get_args(field.annotation)) or list[str] in get_args(field.annotation):
+            names.add(field.alias or name)
+    return names
 
 
 def merged(below: Any, above: Any) -> Any:

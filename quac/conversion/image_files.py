@@ -30,6 +30,7 @@ from quac.data.parallel import map_threads
 from quac.system.console import log, progress
 from quac.system.errors import QuacError, bullet_list
 from quac.system.files import write_text
+from quac.system.tables import csv_text
 
 COLUMNS = ["query", "digest", "target", "try", "style", "predicted", "p_target", "l1", "best", "file"]
 READERS, WRITERS = 4, 4  # threads
@@ -94,7 +95,7 @@ def convert_sources(
     if masks:
         log.info("%d of %d image(s) have a mask; the others are converted whole", len(mask_paths), len(images))
     if judge:
-        write_text(out / "tries.csv", table.to_csv(index=False))
+        write_text(out / "tries.csv", csv_text(table))
         hits = int((table["predicted"] == table["target"])[table["best"]].sum())
         log.info("the classifier calls %d of %d results their target", hits, table["best"].sum())
     converted = len({image for image, _ in results}) - len(faults)

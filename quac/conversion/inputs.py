@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,6 +152,7 @@ def result_paths(
     results: Results = {}
     top = os.path.abspath(out)
     taken: dict[Path, tuple[Path, str]] = {}
+    real_folder = lru_cache(os.path.realpath)  # folders on the way may not exist yet, as `new` in `photos/new/..`
     sources = {_identity(path) for path in (*(image.path for image in images), *others)}
     for image in images:
         for target in targets:
@@ -168,7 +170,8 @@ def result_paths(
                     both = f"for {taken[path][0]} and for {image.path}"
                     raise QuacError(f"{path}: would be written {both}. Convert them into two folders.")
                 taken[path] = (image.path, target)
-                if (identity := _identity(path)) and identity in sources:
+                real = Path(real_folder(path.parent), path.name)
+                if (identity := _identity(real)) and identity in sources:
                     raise QuacError(f"{path}: is an input, and would be overwritten. Choose another folder for --out.")
     shown = {os.path.relpath(os.path.abspath(path), top): path for path in taken}
     for name, fault in unfit_names(out, shown).items():

@@ -3,23 +3,22 @@
 import csv
 import io
 import json
-import math
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from quac.data.folders import IMAGE_SUFFIXES, is_image, is_utf8
 from quac.system.errors import QuacError, bullet_list
+from quac.system.hand_written import parse_hand_written
+from quac.system.paths import expand_path
+from quac.system.spreadsheets import csv_plain
 
 ENDINGS = {".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml"}
 BY_LINE = {".csv", ".tsv", ".jsonl"}  # a row is a line
 COLUMNS = ("path", "class", "split", "group", "mask")
 EMPTY_STEP = re.compile(r"^(?:\./+)+|(?<=/)(?:\.?/+)+")  # ./a//b.png and a/b.png are one file
-MAX_EXPANDED = 10**6  # values to which aliases of a YAML may grow, besides one a character
 SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 Rows = list[tuple[int, dict[str, Any]]]  # number of the line or entry, and its values by column
@@ -45,7 +44,7 @@ def read_manifest(source: str, split: str | None = None) -> tuple[list[str], lis
     images: list[tuple[str | None, dict[str, str]]] = []
     seen: dict[tuple[str, str | None], int] = {}  # file and split -> number of the row
     for number, row in rows:
-        known, wrong = _known_values(row, "split" in columns)
+        known, wrong = _known_values(row, "split" in columns, top)
         row_split = split and SPLIT_NAMES.get(known["split"], split)
         image = {column: known[column] for column in ("path", "class", "group", "mask")}
         image |= {f"manifest.{column}": _text(row.get(column)) for column in further}
@@ -82,8 +81,8 @@ def _is_of_windows(top: str, path: str) -> bool:
     return "\\" in path and "\0" not in path and not os.path.exists(os.path.join(top, path))
 
 
-def _known_values(row: Mapping[str, Any], with_split: bool) -> tuple[dict[str, str], list[str]]:
-    """A row's values of COLUMNS as text, and what is wrong with them."""
+def _known_values(row: Mapping[str, Any], with_split: bool, folder: str) -> tuple[dict[str, str], list[str]]:
+    """A row's values of COLUMNS as text, and what is wrong with them; `folder`: of the manifest."""
     values = {column: _text(row.get(column)) for column in COLUMNS}
     # By type(), because isinstance would accept True as an int.
     odd = [column for column in COLUMNS if type(row.get(column)) not in (str, int, type(None))]
@@ -100,7 +99,10 @@ def _known_values(row: Mapping[str, Any], with_split: bool) -> tuple[dict[str, s
         if "\0" in values[column]:
             wrong.append(f"{column} {values[column]!r} holds a NUL character, which file names cannot; correct it")
         elif values[column]:
-            values[column] = EMPTY_STEP.sub("", values[column])
+            try:
+                values[column] = EMPTY_STEP.sub("", expand_path(values[column], folder))
+            except QuacError as error:
+                wrong.append(f"{column} {error}")
     return values, wrong
 
 
@@ -140,6 +142,7 @@ def _read_csv(source: str, text: str, delimiter: str) -> tuple[Rows, Faults]:
     try:
         for values in reader:
             number, line = line, reader.line_num + 1
+            values = [csv_plain(value) for value in values]
             if not values:
                 continue
             if header is None:
@@ -186,34 +189,9 @@ def _read_lines(text: str) -> tuple[Rows, Faults]:
     return rows, faults
 
 
-def _load_yaml(text: str) -> Any:
-    """The value of a YAML text. Raises ValueError if aliases make it far larger than the text."""
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        if _expanded(node, {}) > MAX_EXPANDED + len(text):
-            raise ValueError("its aliases (*name) repeat one another without end, or too often")
-        return None if node is None else loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _expanded(node: Any, known: dict[int, float]) -> float:
-    """The number of values below a node, those of an alias counted each time; infinite for one that holds itself."""
-    if id(node) not in known:
-        known[id(node)] = math.inf  # while it is being counted
-        children = node.value if isinstance(node, yaml.CollectionNode) else []
-        pairs = isinstance(node, yaml.MappingNode)
-        known[id(node)] = 1 + sum(_expanded(part, known) for each in children for part in (each if pairs else [each]))
-    return known[id(node)]
-
-
 def _read_list(source: str, text: str) -> tuple[Rows, Faults]:
     remedy = "write a list of one mapping (path, class, ...) per image"
-    try:
-        entries = json.loads(text) if _ending(source) == ".json" else _load_yaml(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise QuacError(f"{source}: cannot be read: {' '.join(str(error).split())}; {remedy}") from None
+    entries = parse_hand_written(text, source, COLUMNS)
     entries = [] if entries is None else entries
     if not isinstance(entries, list):
         raise QuacError(f"{source}: is not a list of mappings; {remedy}")

@@ -113,7 +113,7 @@ class NamedFiles:
         if not os.path.isdir(source):
             raise QuacError(f"{source}: does not exist any more; delete {written} to write the demo's images again")
         digest = tree_digest(source, cache=self.cache)
-        return None if digest == read_json(written)[split] else digest
+        return None if digest == read_json(written, [split])[split] else digest
 
     def _require_masks(self) -> None:
         """Raise QuacError if no list names a mask. (Their content is part of the sources.)"""

@@ -19,6 +19,7 @@ from quac.data.sources import Image, Listing, list_source
 from quac.system.console import log
 from quac.system.errors import QuacError, bullet_list
 from quac.system.files import write_text
+from quac.system.spreadsheets import csv_safe
 
 SPLITS = ("train", "validation", "test")
 ATTEMPTS = 30
@@ -251,7 +252,7 @@ def write_manifests(folder: Path, base: str, images: Sequence[Image], splits: Se
         text = io.StringIO(newline="")
         # Every value in quotes: by default the csv module does not quote a carriage return.
         writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        writer.writerow([column.removeprefix("manifest.") for column in columns])
+        writer.writerow([csv_safe(column.removeprefix("manifest.")) for column in columns])
         rows[split].sort(key=lambda row: (row[1], row[0]))  # by class and path
-        writer.writerows(rows[split])
+        writer.writerows([[csv_safe(value) for value in row] for row in rows[split]])
         write_text(folder / f"{split}.csv", text.getvalue())

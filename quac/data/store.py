@@ -27,8 +27,8 @@ from quac.data.images import Decoding, read_image, resize, to_channels, to_depth
 from quac.data.parallel import map_processes
 from quac.data.preprocess import Sizing, center_crop, crop_of, scaled_size, sizing_of, too_small
 from quac.system.console import progress
-from quac.system.errors import QuacError, bullet_list
-from quac.system.files import atomic_write
+from quac.system.errors import QuacError, bullet_list, reason_of
+from quac.system.files import DAMAGED, atomic_write
 from quac.system.tables import read_table
 
 CHUNK = 64  # images that a worker takes at a time
@@ -199,8 +199,10 @@ class Store:
                 if file.tell() < os.fstat(file.fileno()).st_size:
                     sizes = np.load(file)
                     details = Details(shapes=sizes, flat=_read_pixels(file), ends=np.cumsum(sizes.prod(1)))
-        except (OSError, ValueError, TypeError) as error:
-            raise QuacError(f"{path}: cannot be read ({error}). Delete it and run the workflow again.") from None
+        except (OSError, *DAMAGED) as error:
+            raise QuacError(
+                f"{path}: cannot be read ({reason_of(error)}). Delete it and run the workflow again."
+            ) from None
         if len(shapes) != len(index):
             counts = f"holds {len(shapes)} images, but {index_path} lists {len(index)}"
             raise QuacError(f"{path}: {counts}. Delete both and run the workflow again.")

@@ -12,7 +12,7 @@ from quac.evaluation.scores import average, matrix, require_complete, score
 from quac.evaluation.tries import Tries
 from quac.system.files import file_sha256, write_json, write_text
 from quac.system.provenance import Provenance
-from quac.system.tables import read_table, write_table
+from quac.system.tables import csv_text, read_table, write_table
 
 
 def cells_of(
@@ -60,7 +60,7 @@ def write_matrices(
     numbers, means = cells_of(Tries.read(table), split, read_table(judged), table)
     record = provenance.record(files={"table": file_sha256(table)})
     write_table(cells, numbers, provenance=record)
-    write_text(cells_csv, numbers.to_csv(index=False))
+    write_text(cells_csv, csv_text(numbers))
     write_json(averages, {**means, "provenance": record})
     for metric, path in zip(METRICS, matrices, strict=True):
-        write_text(path, matrix(numbers, split.attrs["classes"], metric).to_csv())
+        write_text(path, csv_text(matrix(numbers, split.attrs["classes"], metric), index=True))

@@ -15,14 +15,15 @@ from quac.report.schema import Masks, Report
 from quac.report.sections import SECTIONS
 from quac.report.warnings import find_warnings
 from quac.system.console import log
-from quac.system.files import write_json, write_text
+from quac.system.files import whole, write_json, write_text
+from quac.system.tables import csv_text
 
 
 def write_report(inputs: dict[str, Any], html: Path, numbers: Path, cells: Path) -> None:
     """Write the page, its numbers as JSON, and those of the class pairs as CSV; `inputs`: see `RunFiles`."""
     report, pictures = build(inputs)
     write_json(numbers, report.model_dump(mode="json"))
-    write_text(cells, cells_table(report).to_csv(index=False))
+    write_text(cells, csv_text(cells_table(report)))
     write_text(html, render(report, pictures))
     log.info("%s: %.1f MB", html, html.stat().st_size / 1e6)
 
@@ -40,6 +41,8 @@ def build(inputs: dict[str, Any]) -> tuple[Report, Pictures]:
     for section in SECTIONS.values():
         if section.part and section.collect:
             parts[section.part], pictures[section.name] = section.collect(run)
+    with whole(inputs["trained"]):
+        stages = list(stage_records(results, run.trained["sessions"]))
     queries = {split: (table["masked"], sum(table["found"].values())) for (split, _), table in run.tables.items()}
     tries = config.validation_config.num_outs_per_domain
     report = Report(
@@ -56,7 +59,7 @@ def build(inputs: dict[str, Any]) -> tuple[Report, Pictures]:
         changed=list(config_diff(config)),
         config_path=str(inputs["config"]),
         hits=QueryHits.count(run.shown_tables(HIT_COLUMNS), run.classes, tries),
-        stages=list(stage_records(results, run.trained["sessions"])),
+        stages=stages,
         **parts,
     )
     report.warnings = list(find_warnings(report))

@@ -1,5 +1,6 @@
 """Reads the JSON of a report, also that of version 1."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,6 @@ from pydantic import ValidationError
 
 from quac.report.schema import FORMAT, Report
 from quac.system.errors import QuacError, error_lines
-from quac.system.files import read_json
 
 # Settings that version 1 had, at the values that are the only ones left; None: at any value.
 _DELETED = (("solver", "schedule", "paper"), ("solver", "channels_last", "auto"), ("run", "segment_iters", None))
@@ -16,7 +16,7 @@ _DELETED = (("solver", "schedule", "paper"), ("solver", "channels_last", "auto")
 def read_report(path: Path) -> Report:
     """The numbers of a report. Raises QuacError if the file is not the JSON of a report, or of a newer format."""
     try:
-        content = read_json(path)
+        content = json.loads(path.read_bytes())
         version = content.get("format", 1) if isinstance(content, dict) else FORMAT
         if version not in (1, FORMAT):
             raise QuacError(
@@ -26,7 +26,7 @@ def read_report(path: Path) -> Report:
         if isinstance(content, dict):
             _rename_judges(content)
         report = Report.model_validate({**content, "format": FORMAT} if version == 1 else content)
-    except ValueError as error:
+    except (ValueError, AttributeError, TypeError) as error:
         raise QuacError(
             f"{path}: not the JSON of a report ({_reason(error)}). Leave it out, or run the workflow again with "
             "`--forcerun report`."
@@ -67,7 +67,7 @@ def _upgrade(report: Report) -> None:
             section(name)["reference"] = "train" if reference is None else split_of.get(reference, reference)
 
 
-def _reason(error: ValueError) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'content'}: {first['msg'].lower()}"

@@ -10,8 +10,10 @@ from quac.config.resolve import read_config
 from quac.data.store import open_stores
 from quac.report.current import Result
 from quac.report.pictures import query_picture
-from quac.system.files import read_json
+from quac.report.schema import StageRecord
+from quac.system.files import read_json, whole
 from quac.system.tables import read_table
+from quac.training.marker import read_marker
 
 
 class RunFiles:
@@ -39,11 +41,15 @@ class RunFiles:
         }
         self.tables = {pair: _attributes(path) for pair, path in self.per_conversion("tables").items()}
         self.scored = [_attributes(inputs["scores"].format(step=step)) for step in self.config.steps]
-        names = ("checks", "classifier_check", "selected", "controls", "styles", "trained")
-        contents = (read_json(inputs[name]) for name in names)
-        self.checks, self.classifier_check, self.selected, self.controls, self.styles, self.trained = contents
+        self.checks = _record(inputs["checks"], "findings", "splits", "one_fact_rules")
+        self.classifier_check = _record(inputs["classifier_check"], "digest")
+        self.selected = _record(inputs["selected"], "step")
+        self.controls = _record(inputs["controls"])
+        self.styles = _record(inputs["styles"], "split", "references", "step", "checkpoint_digest", "typical")
+        self.trained = _record(inputs["trained"], "end", "sessions")
+        read_marker(Path(inputs["trained"]))
         self.fit, self.oracle_fit = (
-            next(map(read_json, inputs[name]), None) for name in ("classifier_fit", "oracle_fit")
+            next(map(_record, inputs[name]), None) for name in ("classifier_fit", "oracle_fit")
         )
 
     def per_conversion(self, name: str) -> dict[tuple[str, str], Path]:
@@ -98,6 +104,14 @@ class RunFiles:
 
 def _content(path: Path) -> dict[Any, Any]:
     return read_json(path) if path.suffix == ".json" else _attributes(path)
+
+
+def _record(path: Path | str, *keys: str) -> dict[str, Any]:
+    """A JSON file that says what made it, and has `keys`."""
+    content = read_json(path, ["provenance", *keys])
+    with whole(path):
+        StageRecord.model_validate({**content["provenance"], "result": ""})
+    return content
 
 
 def _attributes(table: Path | str) -> dict[Any, Any]:

@@ -22,8 +22,10 @@ from quac.report.gallery import COLUMNS, choose_entries, show_examples
 from quac.report.pictures import Pictures, picture_of, query_picture
 from quac.report.run_files import RunFiles
 from quac.report.style_grids import show_grids
-from quac.system.files import read_json
-from quac.system.tables import read_table
+from quac.system.console import log
+from quac.system.errors import QuacError
+from quac.system.files import read_json, whole
+from quac.system.tables import read_csv, read_table
 
 MAX_PAIRS, PAIR_SIDE = 12, 64  # shown of a finding, and their size in pixels
 MAX_SAMPLES, SAMPLE_SIDE = 8, 64  # of each class
@@ -57,10 +59,12 @@ def _data(run: RunFiles) -> tuple[schema.Data, Pictures]:
         index = read_table(path, ["bits", "group"])
         bits = {str(depth): count for depth, count in index["bits"].value_counts().items()}
         groups = index.loc[index["group"] != "", "group"].nunique()
-        splits[split] = {**run.checks["splits"][split], "bits": bits, "groups": groups}
+        with whole(run.inputs["checks"]):
+            splits[split] = {**run.checks["splits"][split], "bits": bits, "groups": groups}
     paths = {name: [str(path) for path in train.paths[rows]] for name, rows in samples.items()}
     checked = {name: run.checks[name] for name in ("findings", "one_fact_rules")}
-    data = schema.Data.model_validate({"splits": splits, **checked, "samples": paths})
+    with whole(run.inputs["checks"]):
+        data = schema.Data.model_validate({"splits": splits, **checked, "samples": paths})
 
     def picture(name: str) -> str:
         split, path = name.split("/", 1)
@@ -73,7 +77,8 @@ def _data(run: RunFiles) -> tuple[schema.Data, Pictures]:
 
 
 def _classifier(run: RunFiles) -> tuple[schema.Classifier, Pictures]:
-    return schema.Classifier.model_validate({**run.classifier_check, "fit": run.fit}), {}
+    with whole(run.inputs["classifier_check"]):
+        return schema.Classifier.model_validate({**run.classifier_check, "fit": run.fit}), {}
 
 
 def _training(run: RunFiles) -> tuple[schema.Training, Pictures]:
@@ -81,36 +86,45 @@ def _training(run: RunFiles) -> tuple[schema.Training, Pictures]:
     grids = run.sample_grids(run.trained["end"])
     shown = {step: grids[step] for step in evenly_spaced(np.array([*grids], int), MAX_GRIDS).tolist()}
     sessions, history = run.trained["sessions"], Path(run.inputs["history"])
-    training = schema.Training(
-        steps=run.config.run.total_iters,
-        seconds=sum(session["seconds"] for session in sessions),
-        device=", ".join(sorted({session["device"] for session in sessions})),
-        sample_grids=[str(path) for path in shown.values()],
-        history=_with_none(pd.read_csv(history)).to_dict("list") if history.stat().st_size else {},
-    )
-    return training, {step: picture_of(path, GRID_SIDE) for step, path in shown.items()}
+    pictures = {}
+    for step, path in shown.items():
+        try:
+            pictures[step] = picture_of(path, GRID_SIDE, path.parent)
+        except QuacError as error:  # nothing makes it again: the training is done
+            log.warning("%s. It is left out of the report.", str(error).split(". ")[0])
+    with whole(history):
+        losses = _with_none(read_csv(history)).to_dict("list") if history.stat().st_size else {}
+        schema.Training(steps=0, seconds=0, device="", history=losses)
+    with whole(run.inputs["trained"]):
+        training = schema.Training(
+            steps=run.config.run.total_iters,
+            seconds=sum(session["seconds"] for session in sessions),
+            device=", ".join(sorted({session["device"] for session in sessions})),
+            sample_grids=[str(shown[step]) for step in pictures],
+            history=losses,
+        )
+    return training, pictures
 
 
 def _selection(run: RunFiles) -> tuple[schema.Selection, Pictures]:
-    scores = pd.read_csv(run.inputs["score_table"], dtype={"kind": str}, keep_default_na=False, na_values=[""])
-    digest = run.trained["checkpoints"][str(run.selected["step"])]["sha256"]
-    selection = {**run.selected, "digest": digest, "scores": _with_none(scores).to_dict("records")}
-    return schema.Selection.model_validate(selection), {}
+    table = read_csv(run.inputs["score_table"], dtype={"kind": str}, keep_default_na=False, na_values=[""])
+    with whole(run.inputs["score_table"]):
+        scores = [schema.Score.model_validate(row) for row in _with_none(table).to_dict("records")]
+    with whole(run.inputs["selected"]):
+        digest = run.trained["checkpoints"][str(run.selected["step"])]["sha256"]
+        return schema.Selection.model_validate({**run.selected, "digest": digest, "scores": scores}), {}
 
 
 def _matrices(run: RunFiles) -> tuple[list[schema.Matrix], Pictures]:
     cells, averages = run.per_conversion("cells"), run.per_conversion("averages")
-    means = {pair: read_json(path) for pair, path in averages.items()}
-    matrices = [
-        {
-            "split": split,
-            "kind": kind,
-            "averages": {name: mean for name, mean in means[split, kind].items() if name != "provenance"},
-            "cells": _with_none(read_table(cells[split, kind])).to_dict("records"),
-        }
-        for split, kind in run.conversions
-    ]
-    return [schema.Matrix.model_validate(matrix) for matrix in matrices], {}
+    matrices = []
+    for split, kind in run.conversions:
+        rows = _with_none(read_table(cells[split, kind])).to_dict("records")
+        with whole(averages[split, kind]):
+            means = {name: mean for name, mean in read_json(averages[split, kind], []).items() if name != "provenance"}
+            matrix = {"split": split, "kind": kind, "averages": means, "cells": rows}
+            matrices.append(schema.Matrix.model_validate(matrix))
+    return matrices, {}
 
 
 def _controls(run: RunFiles) -> tuple[schema.Controls, Pictures]:
@@ -130,7 +144,8 @@ def _gallery(run: RunFiles) -> tuple[schema.Gallery, Pictures]:
     def generated(entry: schema.GalleryEntry, side: int) -> str:
         is_typical = entry.group == "typical"
         folder = Path(run.inputs["style_images"], typical_path(entry.kind)) if is_typical else images[shown, entry.kind]
-        return picture_of(folder / output_path(entry.query, entry.source, entry.target), side)
+        made = Path(run.inputs["style_images"]) if is_typical else folder
+        return picture_of(folder / output_path(entry.query, entry.source, entry.target), side, made)
 
     chosen = choose_entries(best, pd.DataFrame(run.styles["typical"]), run.classes, run.config.report.examples)
     entries, pictures = show_examples(chosen, query, generated)
@@ -147,10 +162,12 @@ def _styles(run: RunFiles) -> tuple[schema.StyleGrids, Pictures]:
     """Pictures: see `show_grids`."""
 
     def generated(kind: str, target: str, query: int, style: int, side: int) -> str:
-        return picture_of(Path(run.inputs["style_images"], grid_path(kind, target, query, style)), side)
+        made = Path(run.inputs["style_images"])
+        return picture_of(made / grid_path(kind, target, query, style), side, made)
 
-    query, reference = partial(run.query, run.config.shown_split), partial(run.query, run.styles["references"])
-    return show_grids(run.styles, query, reference, generated)
+    with whole(run.inputs["styles"]):
+        query, reference = partial(run.query, run.config.shown_split), partial(run.query, run.styles["references"])
+        return show_grids(run.styles, query, reference, generated)
 
 
 def _with_none(table: pd.DataFrame) -> pd.DataFrame:

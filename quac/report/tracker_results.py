@@ -9,7 +9,6 @@ from quac.config.resolve import read_config
 from quac.evaluation.metrics import RATES
 from quac.evaluation.scores import matrix, rates_of
 from quac.report.reading import read_report
-from quac.system.files import read_json
 from quac.system.tables import read_table
 from quac.training.tracking.base import Results, add_results, id_of
 
@@ -39,12 +38,14 @@ def send_results(config_file: Path, trained_file: Path, scores: str, html: Path,
         `tracker`: its name, or `none`; `added`: whether the results were added.
     """
     from quac.training.history import History
+    from quac.training.marker import checkpoint_file, read_marker
     from quac.training.state import StateFolder
 
-    config, trained = read_config(config_file), read_json(trained_file)
+    config, trained = read_config(config_file), read_marker(trained_file)
     if not config.is_tracked:
         return {"tracker": "none", "added": False}
-    folder = StateFolder(Path(next(iter(trained["checkpoints"].values()))["file"]).parent)
+    checkpoint = next(iter(trained["checkpoints"].values()))
+    folder = StateFolder(checkpoint_file(trained_file, checkpoint).parent)
     rows = list(folder.logged(History(folder.history), trained["end"]))
     results = collect_results(html, numbers, [Path(scores.format(step=step)) for step in config.steps])
     run_id = id_of(trained["id"], config.solver.root_dir)

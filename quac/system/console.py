@@ -1,6 +1,7 @@
 """The messages of a stage, on the screen and in its log file, and progress bars."""
 
 import logging
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,11 +13,25 @@ log = logging.getLogger("quac")
 tqdm.monitor_interval = 0  # no monitor thread, because processes are forked
 
 
+# Control characters, which a terminal obeys, marks that turn the direction of a text, and halves of surrogate pairs.
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """A text with what a terminal would obey instead of showing, as in a file's name, written out: `\\x1b`."""
+    return _INVISIBLE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
+
+
 class _ScreenHandler(logging.Handler):
     """Writes messages above a progress bar instead of into it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(record.getMessage(), file=sys.stderr)
+        tqdm.write(printable(record.getMessage()), file=sys.stderr)
+
+
+class _FileFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def start_log(path: str | Path | None = None) -> None:
@@ -27,7 +42,7 @@ def start_log(path: str | Path | None = None) -> None:
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         file = logging.FileHandler(path, mode="w", encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        file.setFormatter(_FileFormatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         log.addHandler(file)
 
 

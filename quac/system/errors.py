@@ -17,6 +17,20 @@ def error_lines(error: BaseException) -> list[str]:
     return str(error).strip().splitlines() or [type(error).__name__]
 
 
+def reason_of(error: BaseException) -> str:
+    """Why a file cannot be read, in a few words on one line.
+
+    Without the advice of torch and NumPy to load files of other kinds all the same, which runs their code.
+    """
+    if "Weights only load failed" in str(error) or "allow_pickle" in str(error):
+        return "it is damaged, or holds more than numbers"
+    if errors := getattr(error, "errors", None):  # of pydantic
+        first = errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    strerror = getattr(error, "strerror", None)
+    return str(strerror).lower() if strerror else error_lines(error)[0]
+
+
 def bullet_list(items: Sequence[Any], limit: int | None = 10) -> str:
     """At most `limit` items (None: all), one a line, indented; then how many more there are."""
     lines = [f"  {item}" for item in items[:limit]]

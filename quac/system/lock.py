@@ -42,7 +42,7 @@ def only_trainer(folder: Path) -> Iterator[None]:
                 folder,
             )
         file.truncate(0)
-        file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "process": _identity(os.getpid())}))
         file.flush()
         try:
             yield
@@ -84,24 +84,35 @@ def try_lock(file: IO[str]) -> bool:
 
 
 def _holder(file: IO[str]) -> dict[str, Any]:
-    """Host and process number of the trainer that holds the lock."""
+    """Host, process number and identity of the trainer that holds the lock."""
+    unknown = {"host": None, "pid": None, "process": None}
     file.seek(0)
     try:
-        return json.loads(file.read())
-    except ValueError:  # it is being written
-        return {"host": None, "pid": None}
+        return unknown | json.loads(file.read())
+    except (ValueError, TypeError):  # it is being written, or is damaged
+        return unknown
+
+
+def _identity(pid: object) -> list[str] | None:
+    """What tells a process from every other: its boot, the namespace of its number, its start, its command line.
+
+    Numbers are used again, and a container has its own. None if the process has ended, or the system does not tell.
+    """
+    try:
+        namespace, statistics = os.readlink(f"/proc/{pid}/ns/pid"), Path(f"/proc/{pid}/stat").read_text()
+        boot, command = Path("/proc/sys/kernel/random/boot_id").read_text(), Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return None
+    started = statistics.rpartition(")")[2].split()[19]  # in ticks since the boot
+    return [boot.strip(), namespace, started, command.decode(errors="replace")]
 
 
 def _runs_here(holder: dict[str, Any]) -> bool:
-    """Whether a holder is another process of this machine that runs quac.
-
-    The system reuses process numbers: the process may be another program by now.
-    """
-    if holder["host"] != socket.gethostname() or holder["pid"] == os.getpid():
+    """Whether a holder is another process of this machine, and still the same one."""
+    pid = holder["pid"]
+    if holder["host"] != socket.gethostname() or not isinstance(pid, int) or pid <= 1 or pid == os.getpid():
         return False
-    with suppress(OSError):  # if the process has ended
-        return b"quac" in Path(f"/proc/{holder['pid']}/cmdline").read_bytes()
-    return False
+    return bool(holder["process"]) and holder["process"] == _identity(pid)
 
 
 def _request_stop(holder: dict[str, Any], folder: Path) -> None:

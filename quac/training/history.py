@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from quac.system.files import write_text
+from quac.system.files import whole, write_text
 
 
 class History:
     """Rows of numbers by column name, ascending by `step`, the first column.
 
     A step that is logged again (training continued from a state before it) replaces its row. A row that was torn by a
-    kill is dropped.
+    kill is dropped. Raises QuacError if the file is damaged in another way.
     """
 
     def __init__(self, path: Path):
@@ -21,12 +21,14 @@ class History:
         self.header: str | None = None
         self.rows: dict[int, str] = {}  # by step
         if path.is_file():
-            header, *rows = path.read_text().splitlines(keepends=True) or [""]
-            if header.endswith("\n"):
-                self.header = header
-            whole = [row for row in rows if row.endswith("\n") and row.count(",") == header.count(",")]
-            self.rows = {int(row.split(",")[0]): row for row in whole}
-            if len(whole) < len(rows):
+            with whole(path):
+                header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
+                if header.endswith("\n"):
+                    self.header = header
+                kept = [row for row in rows if row.endswith("\n") and row.count(",") == header.count(",")]
+                self.rows = {int(row.split(",")[0]): row for row in kept}
+                list(self.numbers(max(self.rows, default=0)))  # each is one
+            if len(kept) < len(rows):
                 self._write()
 
     def append(self, row: Mapping[str, float]) -> None:

@@ -16,7 +16,9 @@ from tqdm import tqdm
 from quac.config import Config
 from quac.data.images import write_png
 from quac.data.store import Store
+from quac.models.starganv2.checkpoint import UNREADABLE
 from quac.system.console import log, progress
+from quac.system.errors import reason_of
 from quac.system.files import write_json
 from quac.training.background_writer import Writer
 from quac.training.compile import compile_step
@@ -71,11 +73,14 @@ def train(
         tracker.backfill(folder.logged(history, plan.end))
         return
 
-    state, options = folder.load_state(at_most=min([*missing, plan.end])), plan.options
-    init = None if state else init
-    trainer = Trainer(config, store, device, judge, init, options.accumulate, options.device_cache)
-    if state:
-        trainer.restore(state)
+    options = plan.options
+
+    def new(init: Path | None = None) -> Trainer:
+        return Trainer(config, store, device, judge, init, options.accumulate, options.device_cache)
+
+    continued = _continued(new, folder, at_most=min([*missing, plan.end]))
+    trainer = continued or new(init)
+    if continued:
         if evaluate and trainer.steps_done in plan.evaluations:
             _evaluate_if_missed(evaluate, trainer, folder, history)
         tracker.backfill(folder.logged(history, trainer.steps_done))
@@ -124,6 +129,22 @@ def train(
             torch.set_num_threads(threads())
             trainer.step()
             bar.update()
+
+
+def _continued(new: Callable[[], Trainer], folder: StateFolder, at_most: int) -> Trainer | None:
+    """A trainer that continues from the newest whole state up to a step; None if there is none that it can use."""
+    for path, state in folder.load_states(at_most):
+        trainer = new()
+        try:
+            trainer.restore(state)
+        except torch.OutOfMemoryError:
+            raise
+        except (*UNREADABLE, AttributeError) as error:
+            reason = reason_of(error)
+            log.warning("%s is not of this version (%s); continuing from the state before it", path, reason)
+        else:
+            return trainer
+    return None
 
 
 def due(step: int, every: int) -> bool:

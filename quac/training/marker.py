@@ -1,22 +1,42 @@
 """`trained.json`: the checkpoints of a training, and the inputs that they were trained from. (Starts without torch.)"""
 
 import hashlib
+import re
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from quac.system.errors import QuacError
-from quac.system.files import file_sha256, link_or_copy, read_json
+from quac.system.files import DAMAGED, file_sha256, link_or_copy, read_json, remove_own
+
+STATE = "[0-9a-f]{16}"  # name of the folder of a training's states, see `quac.training.state.state_id`
+CHECKPOINT = r"\d{6,}_nets_ema\.(ckpt|sha256)"
 
 
 def read_marker(path: Path) -> dict[str, Any]:
     """The content of a `trained.json`; `inputs` is empty if version 1 wrote it. Raises QuacError if it is damaged."""
     try:
         marker = {"inputs": {}, **read_json(path)}
-        if isinstance(marker["checkpoints"], dict) and isinstance(marker["inputs"], dict):
+        for checkpoint in marker["checkpoints"].values():
+            checkpoint_file(path, checkpoint)
+        if isinstance(marker["inputs"], dict):
             return marker
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, QuacError, *DAMAGED):
         pass
     raise QuacError(f"{path}: damaged. Delete it and run the workflow again: nothing is trained twice.")
+
+
+def checkpoint_file(path: Path, checkpoint: dict[str, str]) -> Path:
+    """Where a checkpoint of the marker `path` lies: below `state`, next to it.
+
+    Only names are believed, since the folder may have been moved, or be from elsewhere. Raises an error of any type if
+    they are not ours.
+    """
+    folder, name = Path(checkpoint["file"]).parent.name, Path(checkpoint["file"]).name
+    if not (re.fullmatch(STATE, folder) and re.fullmatch(CHECKPOINT, name) and len(checkpoint["sha256"])):
+        raise ValueError(checkpoint)
+    return path.parent / "state" / folder / name
 
 
 def stale_keys(path: str, texts: dict[str, str], files: dict[str, str]) -> list[str]:
@@ -61,9 +81,37 @@ def publish(trained: Path, step: int, out: Path, key: Path, index: Path, classif
     if str(step) not in marker["checkpoints"]:
         raise QuacError(f"{trained}: the training saved no checkpoint of step {step}; run the workflow again")
     checkpoint = marker["checkpoints"][str(step)]
-    source = Path(checkpoint["file"])
-    if not source.is_file() or file_sha256(source) != checkpoint["sha256"]:
-        source.unlink(missing_ok=True)  # so that training makes it again
-        raise QuacError(f"{source}: damaged or lost; delete {trained} and run the workflow again")
+    source = checkpoint_file(trained, checkpoint)
+    if not _is_whole(source, checkpoint, file_sha256):
+        # So that training makes it again. Without the marker, it is carried out.
+        remove_own(source, trained.parent, f"state/{STATE}/{CHECKPOINT}")
+        remove_own(trained, trained.parent, re.escape(trained.name))
+        raise QuacError(f"{source}: damaged or lost. Run the workflow again: the training makes it anew.")
     link_or_copy(source, out)
     out.touch()
+
+
+def damaged_checkpoints(
+    trained: Path, published: Callable[[int], Path], digest: Callable[[Path], str]
+) -> tuple[list[int], list[int]]:
+    """The steps whose checkpoint has to be trained again, and those for which it has to be published again.
+
+    Args:
+        trained: the marker, which need not exist.
+        published: step -> where it is published. A file that is not there is made when it is needed.
+        digest: file -> SHA-256 (hex).
+    """
+    lost, changed = list[int](), list[int]()
+    if trained.is_file():
+        with suppress(QuacError):  # a damaged marker is made anew, see `stale_keys`
+            for step, checkpoint in read_marker(trained)["checkpoints"].items():
+                path = published(int(step))
+                if path.is_file() and not _is_whole(path, checkpoint, digest):
+                    changed.append(int(step))
+                    if not _is_whole(checkpoint_file(trained, checkpoint), checkpoint, digest):
+                        lost.append(int(step))
+    return lost, changed
+
+
+def _is_whole(path: Path, checkpoint: dict[str, str], digest: Callable[[Path], str]) -> bool:
+    return path.is_file() and digest(path) == checkpoint["sha256"]

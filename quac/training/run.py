@@ -13,7 +13,7 @@ from quac.config.keys import read_key
 from quac.config.run_options import RunOptions
 from quac.data.store import Store
 from quac.system.console import log
-from quac.system.files import file_sha256, link_or_copy, read_json, write_json, write_text
+from quac.system.files import file_sha256, link_or_copy, read_json, remove_own, write_json, write_text
 from quac.system.lock import only_trainer
 from quac.system.provenance import Provenance
 from quac.system.tables import read_table
@@ -22,7 +22,7 @@ from quac.training.history import History
 from quac.training.loop import Evaluate, train
 from quac.training.plan import Plan
 from quac.training.stale_states import CURRENT
-from quac.training.state import StateFolder, state_id
+from quac.training.state import StateFolder, remove_remains, state_id
 from quac.training.tracking.base import id_of, open_tracker
 
 FORMAT = 1  # of trained.json
@@ -73,6 +73,7 @@ def run_training(
     if others := sorted(path.name for path in files.states.glob("*") if path.is_dir() and path.name != name):
         log.info("trainings of other settings or images are kept: %s; `quac clean` lists them", ", ".join(others))
     with only_trainer(folder.path):
+        remove_remains(folder.path)
         write_json(folder.path / "settings.json", {**key["settings"], "version": key["version"], "files": key["files"]})
         write_json(files.states / CURRENT, {"training": name})
         tracker = open_tracker(watched, folder.path / watched.log_type, id_of(name, watched.solver.root_dir))
@@ -90,7 +91,7 @@ def _write_results(files: TrainingFiles, folder: StateFolder, plan: Plan, about:
     write_text(files.history, History(folder.history).text(plan.end))
     files.samples.mkdir(parents=True, exist_ok=True)
     for path in files.samples.glob("*.png"):  # of a longer training, or of other settings
-        path.unlink()
+        remove_own(path, files.samples, r"\d+\.png")
     for path in folder.samples(plan.end):
         link_or_copy(path, files.samples / path.name)
     checkpoints = {step: {"file": str(folder.checkpoint(step)), "sha256": folder.digest(step)} for step in plan.steps}

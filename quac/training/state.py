@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,21 @@ import pandas as pd
 import torch
 
 from quac.data.index import content_digest
+from quac.models.starganv2.checkpoint import UNREADABLE
 from quac.models.starganv2.samples import GRIDS
 from quac.system.console import log
-from quac.system.files import file_sha256, json_sha256, read_json, save_torch, write_json, write_text
+from quac.system.files import (
+    PART,
+    file_sha256,
+    json_sha256,
+    parts_below,
+    read_json,
+    remove_own,
+    save_torch,
+    whole,
+    write_json,
+    write_text,
+)
 from quac.training.history import History
 from quac.training.tracking.base import Row
 
@@ -34,6 +47,7 @@ class StateFolder:
     def __init__(self, path: Path, keep: int = 2):
         """`keep`: number of whole states that are kept, the newest ones."""
         self.path, self.keep = path, keep
+        self.saved: list[int] = []  # steps of the whole states that this process has saved
 
     @property
     def history(self) -> Path:
@@ -56,14 +70,17 @@ class StateFolder:
         """Rows (step, numbers, {name: path of a grid}) of a History up to step `end`, as a tracker takes them."""
         for step, numbers in history.numbers(end):
             images, rates = {name: self.image(step, name) for name in GRIDS}, self.rates(step)
-            numbers |= read_json(rates) if rates.is_file() else {}
+            numbers |= read_json(rates, []) if rates.is_file() else {}
             yield step, numbers, {name: path for name, path in images.items() if path.is_file()}
 
     @property
     def sessions(self) -> list[dict[str, Any]]:
         """Records of the processes that have trained here, oldest first: commit, versions, device, started, seconds."""
         path = self.path / "sessions.json"
-        return read_json(path) if path.is_file() else []
+        if not path.is_file():
+            return []
+        with whole(path):
+            return [{**session, "started": session["started"]} for session in read_json(path)]
 
     def save_session(self, record: dict[str, Any]) -> None:
         """Add a session, or its newer record; one that was killed has the time up to its last state."""
@@ -74,12 +91,12 @@ class StateFolder:
         return self.path / f"{step:06d}_nets_ema.ckpt"
 
     def missing(self, steps: list[int]) -> list[int]:
-        """Those of `steps` that have no checkpoint yet."""
-        return [step for step in steps if not _is_complete(self.checkpoint(step))]
+        """Those of `steps` that have no checkpoint yet, or a damaged one."""
+        return [step for step in steps if not _is_whole(self.checkpoint(step))]
 
     def digest(self, step: int) -> str:
         """SHA-256 (hex) of the checkpoint of a step, as it was written."""
-        return _digest_file(self.checkpoint(step)).read_text()
+        return _recorded(self.checkpoint(step))
 
     def save_checkpoint(self, step: int, content: dict[str, Any]) -> None:
         """Write {network: state_dict, "quac": CheckpointInfo as a dict}, in host memory."""
@@ -87,22 +104,25 @@ class StateFolder:
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Write a whole state (with its `step`, in host memory), then remove older ones."""
-        _save(self._state(state["step"]), state)
-        # Keep the newest files: where a training goes back for a lost checkpoint, they are its own states. And keep the
-        # highest step, so that going back costs no progress.
-        by_age = sorted(self._steps(), key=lambda step: self._state(step).stat().st_mtime_ns)
-        for step in set(by_age[: -self.keep]) - {self.newest_step()}:
-            _digest_file(self._state(step)).unlink(missing_ok=True)
-            self._state(step).unlink()
+        step = state["step"]
+        _save(self._state(step), state)
+        # Keep the newest: where a training goes back for a lost checkpoint, they are its own. And keep the highest
+        # step, so that going back costs no progress. Not by their times: a clock may be set back.
+        self.saved = [*(other for other in self.saved if other != step), step]
+        in_order = [*(other for other in self._steps() if other not in self.saved), *self.saved]
+        for old in set(in_order[: -self.keep]) - {self.newest_step()}:
+            for path in (_digest_file(self._state(old)), self._state(old)):
+                remove_own(path, self.path, r"state_\d+\.(pt|sha256)")
 
-    def load_state(self, at_most: int) -> dict[str, Any] | None:
-        """The newest whole state up to step `at_most`, or None. Skips damaged ones with a warning."""
+    def load_states(self, at_most: int) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """The whole states up to step `at_most`, the newest first. Skips damaged ones with a warning."""
         for step in reversed([step for step in self._steps() if step <= at_most]):
             path = self._state(step)
-            if _is_complete(path) and _digest_file(path).read_text() == file_sha256(path):
-                return torch.load(path, map_location="cpu", weights_only=True)
+            with suppress(*UNREADABLE):
+                if _is_whole(path):
+                    yield path, torch.load(path, map_location="cpu", weights_only=True)
+                    continue
             log.warning("%s is damaged; continuing from the state before it", path)
-        return None
 
     def newest_step(self) -> int:
         """The highest step that has a whole state, or 0."""
@@ -130,7 +150,7 @@ def host_copy(value: Any) -> Any:
 
 def _save(path: Path, value: Any) -> None:
     """Write a value and then its digest: a file without a digest is not complete."""
-    _digest_file(path).unlink(missing_ok=True)
+    remove_own(_digest_file(path), path.parent, r"\w+\.sha256")
     save_torch(path, value)
     write_text(_digest_file(path), file_sha256(path))
 
@@ -139,5 +159,16 @@ def _digest_file(path: Path) -> Path:
     return path.with_suffix(".sha256")
 
 
-def _is_complete(path: Path) -> bool:
-    return path.is_file() and _digest_file(path).is_file()
+def _is_whole(path: Path) -> bool:
+    """Whether a file has the digest that was written after it."""
+    return path.is_file() and _digest_file(path).is_file() and _recorded(path) == file_sha256(path)
+
+
+def _recorded(path: Path) -> str:
+    return _digest_file(path).read_bytes().decode(errors="replace").strip()
+
+
+def remove_remains(folder: Path) -> None:
+    """Remove what kills have left of files that were being written, from the locked folder of a training."""
+    for path in parts_below(folder):
+        remove_own(path, folder, f"(.*/)?{PART}")

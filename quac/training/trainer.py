@@ -125,7 +125,7 @@ class Trainer:
         return host_copy({**done, **weights, "optimizers": optimizers, **means})
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a whole state."""
+        """Continue from a whole state. One of another version raises an error of any type."""
         self.steps_done = state["step"]
         if state["precision"] != self.precision:
             message = "continuing in %s what was started in %s (solver.precision)"
@@ -137,4 +137,6 @@ class Trainer:
             for parameter, moments in optimizer.state.items():  # in the layout of the weights, as the fused Adam wants
                 for moment in ("exp_avg", "exp_avg_sq"):
                     moments[moment] = torch.empty_like(parameter).copy_(moments[moment])
+        if (state["sums"].shape, state["counts"].shape) != (self.sums.shape, self.counts.shape):
+            raise ValueError("it has other terms")
         self.sums, self.counts = state["sums"].to(self.device), state["counts"]

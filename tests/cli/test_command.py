@@ -1,14 +1,17 @@
 import errno
+import signal
 import subprocess
 import sys
 
 import pytest
-from helpers.builders import tiny_config, write_images
+from helpers.builders import command, tiny_config, write_images
 
+from quac.cli import expanded
 from quac.cli.command import stage
 from quac.config.keys import key_text
 from quac.config.stages import job_named
 from quac.system.errors import QuacError
+from quac.system.files import write_json
 
 
 def quac(*arguments, **options):
@@ -163,3 +166,43 @@ def test_quac_split_names_wrong_options_before_it_reads_an_image(tmp_path, argum
     assert output in done.stderr
     assert "indexing" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+def test_a_signal_ends_a_stage_with_a_message(tmp_path, name):
+    """Also before its work begins, while torch is loaded."""
+    code = """
+import os, signal, sys
+from quac.cli.command import guarded
+@guarded
+def work(log_file=None):
+    print("working", flush=True)
+    signal.pause()
+work(log_file=sys.argv[1])
+"""
+    log = tmp_path / "stage.log"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, log], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "working\n"
+    process.send_signal(signal.Signals[name])
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.Signals[name]
+    assert errors == f"stopped by {name}. Run the same command again.\n"
+    assert errors.strip() in log.read_text()
+
+
+def test_messages_are_not_written_over_another_file(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("data: {source: x}")
+    done = command("config", "show", path, "--log-file", tmp_path / "new/../a.yaml")
+    assert done.status == 1
+    assert "a.yaml is another file of this command; choose another name" in done.output
+    assert path.read_text() == "data: {source: x}"
+
+
+def test_long_lists_come_from_files(tmp_path):
+    path = tmp_path / "quac-keys" / f"{'0' * 64}.json"
+    write_json(path, ["--part", "a b", "--part", "@c"])
+    words = ["--part", "a b", "--part", "@c"]
+    assert expanded(["gather", f"@{path}", "--out", "@x/y.json"]) == ["gather", *words, "--out", "@x/y.json"]

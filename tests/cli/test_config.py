@@ -27,7 +27,7 @@ def test_several_runs_are_shown_one_after_the_other(tmp_path):
 def test_faults_are_named(tmp_path):
     for text, fault in (
         ("data: {sorce: x}", "data.sorce: unknown key"),
-        ("a: [", "not YAML"),
+        ("a: [", "cannot be read as YAML"),
         ("- a", "must be a mapping"),
     ):
         (tmp_path / "a.yaml").write_text(text)
@@ -47,3 +47,20 @@ def test_a_checkpoint_is_summed_up(tmp_path):
     assert shown["model"]["conv_dim"] == 4
     (tmp_path / "x.ckpt").write_text("no checkpoint")
     assert command("summary", tmp_path / "x.ckpt").status == 1
+
+
+def test_what_would_be_read_as_something_else_is_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text("data: {classes: [1.10, 2]}\nsolver: {root_dir: r}\ndata: {source: x}\n")
+    shown = command("config", "show", tmp_path / "a.yaml")
+    assert shown.status == 1
+    assert "lines 1 and 3: the key data is repeated; join the two" in shown.output
+    assert "line 1: 1.10 would be read as 1.1; put it in quotes" in shown.output
+
+
+def test_python_in_a_config_is_not_run(tmp_path):
+    code = f"open({str(tmp_path / 'ran')!r}, 'w')"
+    (tmp_path / "a.yaml").write_text(f'__use_yte__: true\ndata: {{source: "?{code}"}}\n')
+    shown = command("config", "show", tmp_path / "a.yaml")
+    assert shown.status == 1
+    assert "__use_yte__ makes it a template, whose Python code Snakemake runs" in shown.output
+    assert not (tmp_path / "ran").exists()

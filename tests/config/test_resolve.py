@@ -293,3 +293,17 @@ def test_every_key_of_the_files_in_config_has_a_comment_above_it(name):
     lines = (ROOT / "config" / name).read_text().splitlines()
     keys = [i for i, line in enumerate(lines) if line.startswith("  ") and not line.strip().startswith("#")]
     assert [lines[i] for i in keys if not lines[i - 1].strip().startswith("#")] == []
+
+
+def test_names_that_wandb_refuses_are_refused_at_once():
+    log = {"project": "a/b:c", "tags": ["", "x" * 65, "fine"], "mode": "offline"}
+    with pytest.raises(QuacError) as raised:
+        resolve(raw(log=log))
+    assert "log.project: wandb takes no / : in the name of a project; choose another" in str(raised.value)
+    assert "log.tags: '' has 0 characters, but wandb takes 1 to 64" in str(raised.value)
+    assert str(raised.value).count("log.tags") == 2
+    with pytest.raises(QuacError, match=r"log\.project: wandb takes at most 128 characters"):
+        resolve(raw(log={"project": "x" * 129}))
+    for others in ({"log_type": "tensorboard"}, {"log_type": "none"}):
+        assert resolve(raw(log=log, **others))
+    assert resolve(raw(log=log | {"mode": "disabled"}))

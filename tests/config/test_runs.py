@@ -1,9 +1,11 @@
 """Several runs in a config: what each is, what they share, and what is wrong with them."""
 
+import json
+
 import pytest
 import yaml
 
-from quac.config.runs import merged, resolve_runs
+from quac.config.runs import merged, require_own_reports, resolve_runs
 from quac.system.errors import QuacError
 
 BASE = """
@@ -141,3 +143,23 @@ def test_names_are_unique_and_safe(overlays, expected):
 def test_runs_are_a_list():
     with pytest.raises(QuacError, match="runs: must be a list of runs"):
         resolve_runs({**yaml.safe_load(BASE), "runs": {"a": {}}})
+
+
+def test_the_report_of_another_run_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    base = yaml.safe_load(BASE)
+    mine, other = (resolve_runs(base | {"solver": {"root_dir": root}}) for root in ("r", "x/s"))
+    path = tmp_path / "default.json"
+    require_own_reports(mine, tmp_path)  # there is none
+    report = {"notes": 'a "\n  "config_path": ' + '"elsewhere"', "config_path": "r/config.yaml", "stages": []}
+    path.write_text(json.dumps(report, indent=2))
+    require_own_reports(mine, tmp_path)
+    with pytest.raises(QuacError) as raised:
+        require_own_reports(other, tmp_path)
+    message = f"log.name: {tmp_path}/default.html is the report of r, and that of x/s would replace it; choose another"
+    assert message in str(raised.value)
+    path.write_text(json.dumps(report | {"config_path": f"{tmp_path}/x/../x/s/config.yaml"}, indent=2))
+    require_own_reports(other, tmp_path)  # the same folder by another path
+    for damaged in (b"", b"\xff", b"[]"):
+        path.write_bytes(damaged)
+        require_own_reports(mine, tmp_path)

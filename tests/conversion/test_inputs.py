@@ -126,6 +126,9 @@ def test_no_result_replaces_another_or_a_source(folder):
     for source in ("in", "in/a.png", "in/*.png"):
         with pytest.raises(QuacError, match=r"in/.*: is an input"):
             result_paths(list_images([source], "in"), ["c"], 1, "in")
+    for out in ("in/new/..", "in/new/./../new/../sub dir/..", "elsewhere/../in"):  # `new` is made on the way
+        with pytest.raises(QuacError, match=r"in/.*: is an input"):
+            result_paths(list_images(["in"], out), ["c"], 1, out)
     Path("in/a_try00.png").write_bytes(b"")
     with pytest.raises(QuacError, match=r"in/a_try00\.png: is an input"):
         result_paths(list_images(["in"], "in"), ["c"], 2, "in")

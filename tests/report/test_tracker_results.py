@@ -36,9 +36,12 @@ def test_rates_and_matrices_are_those_of_the_evaluation(finished):
                 assert abs(rates[f"{metric}_{kind}"] - averages.loc[(step, kind), metric]) < 1e-12
 
 
+ID = "0123456789abcdef"
+
+
 def track(finished, folder, **log):
     html, numbers, _ = inputs(finished)
-    checkpoints = {"4": {"file": str(folder / "states/abc/4.ckpt")}}
+    checkpoints = {"4": {"file": f"moved/state/{ID}/000004_nets_ema.ckpt", "sha256": "d"}}
     write_json(folder / "trained.json", {"end": 4, "id": "abc", "checkpoints": checkpoints})
     (folder / "config.yaml").write_text(yaml.safe_dump(tiny_config(log=log).model_dump(mode="json")))
     scores = str(finished.root / "selection/{step:06d}.parquet")
@@ -49,7 +52,7 @@ def test_results_are_added_to_the_run_of_the_training(finished, tmp_path):
     assert track(finished, tmp_path, mode="offline") == {"tracker": "wandb", "added": True}
     run_id = id_of("abc", tiny_config().solver.root_dir)
     assert run_id != id_of("abc", "results/another")
-    written = OfflineRun(tmp_path / "states/abc/wandb", run_id)
+    written = OfflineRun(tmp_path / f"state/{ID}/wandb", run_id)
     rates = collect_results(*inputs(finished))
     name = "translation_rate_latent/across/along"
     assert written.summary[name] == rates.rates[rates.step][name]

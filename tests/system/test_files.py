@@ -1,14 +1,22 @@
 import errno
 import hashlib
 import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
+from quac.system.errors import QuacError
 from quac.system.files import (
     atomic_write,
     json_sha256,
     link_or_copy,
+    parts_below,
+    read_json,
+    remove_own,
     save_torch,
     write_json,
     write_text,
@@ -95,3 +103,81 @@ def test_a_file_system_that_cannot_flush_a_folder_loses_nothing(tmp_path, monkey
     monkeypatch.setattr("os.open", refuse_opening)
     write_text(tmp_path / "b", "2")
     assert [(tmp_path / name).read_text() for name in "ab"] == ["1", "2"]
+
+
+def test_what_a_kill_leaves_is_used_by_the_next_writer(tmp_path):
+    code = """
+import os, signal, sys
+from quac.system.files import atomic_write
+with atomic_write(sys.argv[1]) as path:
+    path.write_text("half, and longer than what comes")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    path = tmp_path / "file.json"
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", code, path])
+        assert done.returncode == -signal.SIGKILL
+        assert not path.exists()
+        (part,) = parts_below(tmp_path)
+        assert part.read_text().startswith("half")
+    write_text(path, "whole")
+    assert path.read_text() == "whole"
+    assert [file.name for file in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_two_writers_of_a_file_wait_for_each_other(tmp_path):
+    path, texts = tmp_path / "file", [str(number) * 100_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(lambda text: write_text(path, text), texts * 5):
+            assert path.read_text() in texts
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_system_without_locks_is_written_to(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    write_text(tmp_path / "file", "whole")
+    assert (tmp_path / "file").read_text() == "whole"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("../mine", r"\w+"),
+        ("../mine", ".*"),
+        ("own/../../mine", ".*"),
+        ("link", r"\w+"),
+        ("link/inside", ".*"),
+        ("thesis.tex", r"\d+\.png"),
+        ("x1.png", r"\d+\.png"),
+        ("", ".*"),
+    ],
+)
+def test_only_what_is_ours_is_removed(tmp_path, path, form):
+    own, mine = tmp_path / "own", tmp_path / "mine"
+    for folder in (own, mine):
+        folder.mkdir()
+        for name in ("thesis.tex", "1.png", "x1.png", "inside"):
+            (folder / name).touch()
+    (own / "link").symlink_to(mine)
+    assert not remove_own(own / path, own, form)
+    assert len(list(mine.iterdir())) == 4
+    assert len(list(own.iterdir())) == 5
+    assert remove_own(own / "1.png", own, r"\d+\.png")
+    assert remove_own(own / "1.png", own, r"\d+\.png")  # it is gone
+    assert not (own / "1.png").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[1]", b'{"b": 1}', b"3"])
+def test_a_damaged_json_file_is_named(tmp_path, content):
+    path = tmp_path / "file.json"
+    path.write_bytes(content)
+    with pytest.raises(QuacError, match=r"file\.json: damaged \(.*\)\. Delete it and run the workflow again\.$"):
+        read_json(path, ["a"])
+    path.write_text('{"a": 1}')
+    assert read_json(path, ["a"]) == {"a": 1}
+    with pytest.raises(QuacError, match=r"gone\.json: file not found\. Check the path, or run the workflow again"):
+        read_json(tmp_path / "gone.json")

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -61,24 +62,30 @@ def test_a_trainer_that_cannot_be_signalled_is_waited_for(holder, tmp_path, monk
 
     monkeypatch.setattr(lock.os, "kill", refuse)
     caplog.set_level("INFO", logger="quac")
-    lock._request_stop({"host": lock.socket.gethostname(), "pid": holder.pid}, tmp_path)
+    about = {"host": lock.socket.gethostname(), "pid": holder.pid, "process": lock._identity(holder.pid)}
+    lock._request_stop(about, tmp_path)
     assert "waiting until it stops" in caplog.text
 
 
-def test_a_process_that_is_not_a_trainer_is_not_signalled(tmp_path, monkeypatch):
-    """Process numbers are used again: the one in a lock file may belong to anybody."""
+@pytest.mark.parametrize("differs", ["boot", "namespace", "start", "command", "host", "pid", "all"])
+def test_another_process_of_the_same_number_is_not_signalled(holder, tmp_path, monkeypatch, differs):
+    """Process numbers are used again, and in a container they are others."""
     from quac.system import lock
 
     killed = []
     monkeypatch.setattr(lock.os, "kill", lambda *args: killed.append(args))
-    sleeper = subprocess.Popen(["sleep", "60"])
-    lock._request_stop({"host": lock.socket.gethostname(), "pid": sleeper.pid}, tmp_path)
-    lock._request_stop({"host": "elsewhere", "pid": 1}, tmp_path)
-    lock._request_stop({"host": None, "pid": None}, tmp_path)
-    assert killed == []
-    monkeypatch.undo()
-    sleeper.kill()
-    sleeper.wait()
+    about = json.loads((tmp_path / "state/lock").read_text())
+    assert about == {"host": lock.socket.gethostname(), "pid": holder.pid, "process": lock._identity(holder.pid)}
+    lock._request_stop(about, tmp_path)
+    assert killed == [(holder.pid, signal.SIGTERM)]
+    parts = ["boot", "namespace", "start", "command"]
+    if differs in parts:
+        about["process"][parts.index(differs)] = "another"
+    else:
+        about |= {"host": {"host": "elsewhere"}, "pid": {"pid": -1}, "all": {"host": None, "pid": None}}[differs]
+    lock._request_stop(about, tmp_path)
+    lock._request_stop({**about, "process": None}, tmp_path)  # of an earlier version
+    assert len(killed) == 1
 
 
 @pytest.fixture(params=[errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP], ids=errno.errorcode.get)

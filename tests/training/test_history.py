@@ -2,6 +2,7 @@ import errno
 
 import pytest
 
+from quac.system.errors import QuacError
 from quac.training.history import History
 
 
@@ -76,3 +77,10 @@ def test_a_term_that_begins_later_gets_a_column(tmp_path):
 
 def test_nothing_logged_is_an_empty_text(tmp_path):
     assert History(tmp_path / "history.csv").text(9) == ""
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"step,a\n1,2\nx,2\n", b"step,a\n1,two\n", b"a,step\n1.5,2\n"])
+def test_a_damaged_history_is_named(tmp_path, content):
+    (tmp_path / "history.csv").write_bytes(content)
+    with pytest.raises(QuacError, match=r"history\.csv: damaged \(.*\)\. Delete it and run the workflow again"):
+        History(tmp_path / "history.csv")

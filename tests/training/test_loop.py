@@ -17,7 +17,7 @@ from quac.models.starganv2.checkpoint import open_checkpoint
 from quac.models.starganv2.networks import AVERAGED
 from quac.models.starganv2.samples import GRIDS
 from quac.system.errors import QuacError
-from quac.system.files import read_json
+from quac.system.files import file_sha256, read_json
 from quac.training.history import History
 from quac.training.loop import Stopped, train
 from quac.training.plan import Plan
@@ -306,6 +306,7 @@ def test_going_back_leaves_the_checkpoints_that_there_are(store, tmp_path):
     """On a GPU they would not be the same to the last bit, and they are published."""
     folder = run(tmp_path / "state", store, end=6, steps=(6,))
     folder.checkpoint(6).write_bytes(b"published")
+    folder.checkpoint(6).with_suffix(".sha256").write_text(file_sha256(folder.checkpoint(6)))
     run(folder.path, store, end=6, steps=(4, 6))
     assert folder.missing([4, 6]) == []
     assert folder.checkpoint(6).read_bytes() == b"published"
@@ -314,11 +315,27 @@ def test_going_back_leaves_the_checkpoints_that_there_are(store, tmp_path):
     assert folder.checkpoint(6).read_bytes() == b"published"
 
 
+@pytest.mark.parametrize(
+    "changes", [{"networks": {}}, {"optimizers": {}}, {"sums": torch.zeros(1)}, {"precision": None}]
+)
+def test_a_state_of_another_version_counts_as_damaged(store, tmp_path, undisturbed, caplog, changes):
+    folder = run(tmp_path / "state", store, end=3)
+    _, state = next(folder.load_states(3))
+    state |= changes
+    if "precision" in changes:
+        del state["precision"]
+    folder.save_state(state)
+    folder.checkpoint(3).write_bytes(b"damaged")
+    run(folder.path, store, end=3)
+    assert "state_000003.pt is not of this version" in caplog.text
+    assert weights(folder, 3) == weights(undisturbed, 3)
+
+
 def test_going_back_and_forth_loses_neither_states_nor_history(store, tmp_path):
     folder = run(tmp_path / "state", store)
     before = pd.read_csv(folder.history).set_index("step").drop(columns=THROUGHPUT)
     run(folder.path, store, end=5, steps=(3, 5))
-    assert folder.load_state(8)["step"] == 8
+    assert next(folder.load_states(8))[1]["step"] == 8
     tracker = Recorder()
     run(folder.path, store, tracker=tracker)
     assert tracker.steps == []
@@ -342,7 +359,7 @@ def test_the_seed_decides(store, tmp_path, undisturbed):
 def test_divergence_keeps_the_last_good_state(store, tmp_path):
     folder = run(tmp_path / "state", store, end=4)
     broken = Trainer(CONFIG, store, CPU)
-    broken.restore(folder.load_state(4))
+    broken.restore(next(folder.load_states(4))[1])
     broken.networks["generator"].from_rgb.weight.data[0] = float("nan")
     state = broken.state() | {"step": 4}
     folder.save_state(state)
@@ -354,7 +371,7 @@ def test_divergence_keeps_the_last_good_state(store, tmp_path):
 
 def test_the_average_of_a_state_is_what_is_published(store, undisturbed):
     trainer = Trainer(CONFIG, store, CPU)
-    trainer.restore(undisturbed.load_state(8))
+    trainer.restore(next(undisturbed.load_states(8))[1])
     content = torch.load(undisturbed.checkpoint(8), weights_only=True)
     for name in AVERAGED:
         for key, value in content[name].items():

@@ -2,26 +2,37 @@ import pytest
 
 from quac.system.errors import QuacError
 from quac.system.files import file_sha256, read_json, write_json
-from quac.training.marker import publish, stale_keys
+from quac.training.marker import damaged_checkpoints, publish, stale_keys
 
 
 @pytest.fixture
 def files(tmp_path):
     """The marker of a training, its checkpoint and its inputs."""
-    paths = {
-        name: tmp_path / name for name in ("state.ckpt", "trained.json", "key", "index", "classifier", "save_plan")
-    }
+    paths = {name: tmp_path / name for name in ("trained.json", "key", "index", "classifier", "save_plan")}
+    paths["state.ckpt"] = tmp_path / "state/0123456789abcdef/000010_nets_ema.ckpt"
+    paths["state.ckpt"].parent.mkdir(parents=True)
     for name, path in paths.items():
         path.write_bytes(name.encode())
     paths["state.ckpt"].write_bytes(b"weights")
-    checkpoint = {"file": str(paths["state.ckpt"]), "sha256": file_sha256(paths["state.ckpt"])}
+    checkpoint = {
+        "file": "moved/state/0123456789abcdef/000010_nets_ema.ckpt",
+        "sha256": file_sha256(paths["state.ckpt"]),
+    }
     inputs = {name: file_sha256(paths[name]) for name in ("key", "index", "save_plan")}
     write_json(paths["trained.json"], {"inputs": inputs, "checkpoints": {"10": checkpoint}})
     return paths
 
 
+def at(file, digest="of other weights"):
+    return {"file": str(file), "sha256": digest}
+
+
+def mark(files, file):
+    write_json(files["trained.json"], read_json(files["trained.json"]) | {"checkpoints": {"10": at(file)}})
+
+
 def published(files, step=10, **inputs):
-    target = files["state.ckpt"].with_name("published.ckpt")
+    target = files["trained.json"].with_name("published.ckpt")
     publish(files["trained.json"], step, target, files["key"], files["index"], **inputs)
     return target
 
@@ -30,9 +41,10 @@ def test_publishing_links_and_checks(files):
     published(files)
     assert published(files).samefile(files["state.ckpt"])
     files["state.ckpt"].write_bytes(b"weihgts")
-    with pytest.raises(QuacError, match=r"damaged or lost; delete .*trained\.json and run the workflow again"):
+    with pytest.raises(QuacError, match=r"000010_nets_ema\.ckpt: damaged or lost\. Run the workflow again"):
         published(files)
     assert not files["state.ckpt"].exists()  # so that training makes it again
+    assert not files["trained.json"].exists()  # and is carried out
 
 
 def test_a_file_system_without_links_gets_a_copy(files, monkeypatch):
@@ -114,3 +126,43 @@ def test_a_damaged_marker_is_stale_and_a_missing_one_is_not(files, text):
     assert stale(files) == ["key", "save_plan"]
     files["trained.json"].unlink()
     assert stale(files) == []
+
+
+def test_a_marker_from_elsewhere_deletes_nothing_but_its_own_checkpoint(files, tmp_path):
+    mine = tmp_path / "mine/000010_nets_ema.ckpt"
+    mine.parent.mkdir()
+    mine.write_bytes(b"of another run")
+    for file in (str(mine), "../mine/000010_nets_ema.ckpt", "0123456789abcdef/../../../mine/000010_nets_ema.ckpt", ""):
+        mark(files, file)
+        with pytest.raises(QuacError, match=r"trained\.json: damaged"):
+            published(files)
+    assert mine.read_bytes() == b"of another run"
+    files["state.ckpt"].parent.rename(tmp_path / "0123456789abcdef")
+    (tmp_path / "state/0123456789abcdef").symlink_to(tmp_path / "0123456789abcdef")
+    write_json(
+        files["trained.json"], read_json(files["trained.json"]) | {"checkpoints": {"10": at(files["state.ckpt"])}}
+    )
+    with pytest.raises(QuacError, match="damaged or lost"):
+        published(files)
+    assert (tmp_path / "0123456789abcdef/000010_nets_ema.ckpt").is_file()  # links are not followed
+
+
+def test_damaged_checkpoints_are_found(files):
+    target = published(files)
+
+    def damaged():
+        return damaged_checkpoints(files["trained.json"], lambda step: target, file_sha256)
+
+    assert damaged() == ([], [])
+    target.unlink()
+    assert damaged() == ([], [])  # it is published anyway
+    files["state.ckpt"].unlink()
+    assert damaged() == ([], [])  # it may have been deleted with its results, to save space
+    target.write_bytes(b"weihgts")
+    assert damaged() == ([10], [10])
+    files["state.ckpt"].write_bytes(b"weights")
+    assert damaged() == ([], [10])
+    files["trained.json"].write_text("{")
+    assert damaged() == ([], [])
+    files["trained.json"].unlink()
+    assert damaged() == ([], [])

@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.summary.writer import event_file_writer
 
 from quac.models.starganv2.samples import GRIDS
-from quac.system.files import read_json
+from quac.system.files import read_json, write_json
 from quac.training.loop import train
 from quac.training.plan import Plan
 from quac.training.state import StateFolder
@@ -339,3 +339,17 @@ def test_results_that_cannot_be_added_are_logged(tmp_path, results, monkeypatch,
     monkeypatch.setattr(wandb_run.wandb, "init", lambda **_: 1 / 0)
     assert not add("wandb", tmp_path, results)
     assert "wandb failed; the results were not added: division by zero" in caplog.text
+
+
+def test_only_its_own_folder_is_removed(tmp_path):
+    """`sent.json` of a results folder from elsewhere may name anything."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.tex").touch()
+    track("wandb", tmp_path, logged=(1,), flushed=1)
+    record = next(tmp_path.rglob("sent.json"))
+    (record.parent / "wandb/kept").mkdir(exist_ok=True)
+    for name in (str(tmp_path / "mine"), "../../mine", str(record.parent / "wandb/kept"), 5):
+        write_json(record, {"step": 1, "unfinished": name})
+        track("wandb", tmp_path, before=(1,), logged=(2,), flushed=2)
+        assert (tmp_path / "mine/thesis.tex").is_file()
+        assert (record.parent / "wandb/kept").is_dir()

@@ -1,6 +1,8 @@
 """What a user with bad luck sees: one message that names the file or key and the remedy, status 1, no traceback."""
 
+import os
 import shutil
+import subprocess
 
 import pytest
 import torch
@@ -27,6 +29,27 @@ def test_faults_of_the_config(workflow):
     workflow.config["loss"]["lambda_cycle"] = 1
     workflow.config["run"]["total_iters"] = "many"
     fails(workflow, "loss.lambda_cycle: unknown key; did you mean loss.lambda_cyc?", "run.total_iters: input should be")
+
+
+def test_a_config_that_would_be_read_as_something_else(workflow):
+    command = workflow.command("-n")
+    path = workflow.working / "config.yaml"
+    path.write_text(path.read_text() + "data: {classes: [010, across]}\n")
+    result = subprocess.run(command, capture_output=True, text=True)
+    lines = [number for number, line in enumerate(path.read_text().splitlines(), 1) if line.startswith("data:")]
+    assert result.returncode == 1
+    assert "config.yaml: is not what it seems:" in result.stderr
+    assert f"line {lines[1]}: 010 would be read as 8; put it in quotes" in result.stderr
+    assert f"lines {lines[0]} and {lines[1]}: the key data is repeated; join the two" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_report_of_another_run(workflow):
+    (workflow.folder / "reports").mkdir()
+    report = workflow.folder / "reports/tiny.json"
+    report.write_text('{\n  "config_path": "results/mine/config.yaml"\n}')
+    fails(workflow, "reports/tiny.html is the report of results/mine, and that of results/tiny would replace it")
+    assert os.listdir(workflow.folder / "reports") == ["tiny.json"]
 
 
 def test_a_source_that_does_not_exist(workflow):
@@ -126,21 +149,6 @@ def test_a_classifier_that_does_not_fit(workflow, module, message):
     workflow.edit("validation_config", classifier_checkpoint="c.pt", min_accuracy=0.8)
     fails(workflow, message, target=["results/tiny/classifier/check.json"])
     assert not (workflow.root / "training").exists()
-
-
-def test_a_damaged_checkpoint_is_named_and_can_be_made_again(finished):
-    path, again = finished.root / "checkpoints/000002_nets_ema.ckpt", ["--forcerun", "score_checkpoint"]
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    output = "000002_nets_ema.ckpt: cannot be read as a checkpoint"
-    fails(finished, output, "delete it and run the workflow again", target=again)
-    path.unlink()
-    output = "damaged or lost; delete results/tiny/training/trained.json and run the workflow again"
-    fails(finished, output, target=again)
-    (finished.root / "training/trained.json").unlink()
-    finished.run(*again)
-    assert path.read_bytes() == whole
-    assert finished.plan() == {}
 
 
 def test_odd_names_are_fine(tmp_path):

@@ -4,15 +4,17 @@ import os
 import re
 import shlex
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from quac.config.keys import key_text, write_texts
 from quac.config.run_options import RunOptions
-from quac.config.runs import INDEX, resolve_runs
+from quac.config.runs import INDEX, require_own_reports, require_unambiguous, resolve_runs
 from quac.config.stages import job_named, stage_jobs
 from quac.data.named_files import is_demo
 from quac.evaluation.metrics import METRICS
+from quac.system.console import printable
 from quac.system.errors import QuacError
 from quac.system.files import require_writable
 
@@ -25,16 +27,19 @@ KEY_TEXTS = ".snakemake/quac-keys"  # of the key files that are to be written
 
 def fail(error):
     """Exit with one message: a WorkflowError would show a place in this file."""
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {printable(str(error))}", file=sys.stderr)
     sys.exit(1)
 
 
 try:
+    if workflow.is_main_process:
+        require_unambiguous(map(Path, workflow.configfiles))
     TABLE = resolve_runs(config, above=workflow.config_settings.config)
     if workflow.is_main_process:
         for folder in TABLE.configs:
             require_writable(folder, "solver.root_dir")
         require_writable("reports", "the folder of the reports")
+        require_own_reports(TABLE, Path("reports"))
 except QuacError as error:
     fail(error)
 
@@ -99,6 +104,11 @@ def training_options(wc, input):
 def config_file(wc, input):
     """The whole config, which the tracker of a training shows. (An input, even `ancient`, would hide other edits.)"""
     return write_texts({"config": key_text(RUNS[wc.root], job_named("config"), {})}, KEY_TEXTS)["config"]
+
+
+def file_of(value):
+    """A JSON file with a value."""
+    return write_texts({"value": json.dumps(value)}, KEY_TEXTS)["value"]
 
 
 def network_threads(wc):

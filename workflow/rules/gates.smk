@@ -9,9 +9,10 @@
 from snakemake.io import IOFile, is_flagged
 
 from quac.config.keys import differing, require_version_2
-from quac.data.folders import cached_digest
+from quac.data.folders import DigestCache, cached_digest
 from quac.data.run_keys import run_keys
-from quac.training.marker import stale_keys
+from quac.system.clock import date_now
+from quac.training.marker import damaged_checkpoints, stale_keys
 
 DIGEST_CACHE = ".snakemake/quac-digests.json"  # of the user's files
 RESULTS_CACHE = ".snakemake/quac-results.json"  # of files that rules make: few, so quickly read
@@ -20,7 +21,7 @@ RESULTS_CACHE = ".snakemake/quac-results.json"  # of files that rules make: few,
 def order_only(output, inputs, gates):
     """Input function, for `unpack`: the inputs of a stage ({name: input function}), and gates before it.
 
-    The gates are plain inputs if `output` is missing or was made from other inputs than the current ones. (An
+    The gates are plain inputs if `output` is missing, damaged, or was made from other inputs than the current ones. (An
     exception in here would go unnoticed: Snakemake then takes an existing output for a file that no rule makes.)
     """
 
@@ -29,7 +30,7 @@ def order_only(output, inputs, gates):
         before = [path for function in gates for path in as_list(function(wc))]
         result = output.format(**dict(wc.items()))
         plain = [path for paths in files.values() for path in as_list(paths) if not is_flagged(path, "ancient")]
-        current = mtime(result) and all(is_unchanged(path, result) for path in plain)
+        current = result not in DIFFERENT and mtime(result) and all(is_unchanged(path, result) for path in plain)
         return {**files, "gates": [ancient(path) for path in before] if current else before}
 
     return find
@@ -45,9 +46,9 @@ def is_unchanged(path, output):
 
 
 def compare_keys():
-    """{key file: file with its text}, and the key files that must be written again.
+    """{key file: file with its text}, and the files that must be made again: keys and published checkpoints.
 
-    Their content differs, or the training was made from another one.
+    The content of a key differs, or the training was made from another one, or a checkpoint is damaged.
 
     Contents are compared, so an edit is noticed even if Snakemake has no record of the results: in another working
     folder, without .snakemake, after `--touch`.
@@ -64,13 +65,17 @@ def compare_keys():
             files["classifier"] = f"{TABLE.classifiers[root]}/classifier/classifier.pt"
         stale = stale_keys(f"{root}/training/trained.json", texts, files)
         different += [training_keys[name] for name in stale]
+        with DigestCache(RESULTS_CACHE) as digest:
+            published = lambda step: Path(f"{root}/checkpoints/{step:06d}_nets_ema.ckpt")
+            lost, changed = damaged_checkpoints(Path(root, "training/trained.json"), published, digest)
+        different += [training_keys["save_plan"]] if {*lost} & {*run.steps} else []
+        different += [str(published(step)) for step in changed]
     return write_texts(keys, KEY_TEXTS), set(different)
 
 
-def force_if_different(wc):
-    """Input function of `key`: no files; but a key file that differs is made again, whatever its time."""
-    path = f"{wc.root}/keys/{wc.stage}.json"
-    if path in DIFFERENT_KEYS:
+def force_if_different(path):
+    """A file that differs from what it should be is made again, whatever its time."""
+    if path in DIFFERENT:
         workflow.dag.forcefiles.add(path)
     return []
 

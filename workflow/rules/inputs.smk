@@ -181,12 +181,17 @@ def score_pattern(wc, input):
     return f"{root_of(wc)}/selection/{{step:06d}}.parquet"
 
 
+# What grows with the data or the config is never on a command line, whose length is limited: it is in a file.
+
+
 def inputs_as_json(wc, input):
-    """A job's inputs by their names, as JSON."""
+    """A JSON file of a job's inputs by their names."""
     files = {name: paths if isinstance(paths, str) else list(paths) for name, paths in input.items()}
-    return json.dumps({**files, "scores": score_pattern(wc, input)})
+    return file_of({**files, "scores": score_pattern(wc, input)})
 
 
 def option_per_file(option, name):
-    """Params function: `option` before each file of the input `name`."""
-    return lambda wc, input: [word for path in input[name] for word in (option, path)]
+    """Params function: `option` before each file of the input `name`; without one, the files. See `quac.cli.main`."""
+    return (
+        lambda wc, input: f"@{file_of([word for path in input[name] for word in ([option] * bool(option) + [path])])}"
+    )

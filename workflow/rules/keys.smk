@@ -1,19 +1,30 @@
 # The key files: why stages run again, see docs/explanation/what-runs-again.md.
 
 
-KEY_FILES, DIFFERENT_KEYS = {}, set()
+KEY_FILES, DIFFERENT = {}, set()
 if workflow.is_main_process:  # a job that reads this file again computes no key, and touches no data
     try:
-        KEY_FILES, DIFFERENT_KEYS = compare_keys()
+        KEY_FILES, DIFFERENT = compare_keys()
     except QuacError as error:
         fail(error)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
 
 
+onstart:
+    # Not before: a dry run changes nothing.
+    dated = date_now(
+        TABLE.owners, [f"reports/{run}.{ending}" for run in [*REPORTS, INDEX] for ending in ("html", "json", "csv")]
+    )
+    if dated:
+        print(
+            f"{dated} results are dated in the future: the clock was set back. They are dated now.", file=sys.stderr
+        )
+
+
 rule key:
     input:
-        force_if_different,
+        lambda wc: force_if_different(f"{wc.root}/keys/{wc.stage}.json"),
     output:
         "{root}/keys/{stage}.json",
     log:

@@ -51,8 +51,10 @@ rule compare:
         ),
     log:
         f"reports/{INDEX}.log",
+    params:
+        numbers=option_per_file(None, "numbers"),
     shell:
-        "quac compare {input.numbers:q} --out {output:q} --log-file {log:q}"
+        "quac compare {params.numbers:q} --out {output:q} --log-file {log:q}"
 
 
 # If the tracker cannot be reached, nothing fails.

@@ -62,6 +62,7 @@ rule train:
 # Runs again when what is trained changes, not when only the training gets longer.
 rule publish_checkpoint:
     input:
+        lambda wc: force_if_different(f"{wc.root}/checkpoints/{wc.step}_nets_ema.ckpt"),
         unpack(order_only("{root}/checkpoints/{step}_nets_ema.ckpt", TRAINING, gates=[marker_of_step])),
     output:
         "{root}/checkpoints/{step}_nets_ema.ckpt",

@@ -13,7 +13,7 @@ from torch import nn
 
 from quac.models.starganv2.checkpoint_info import KEY, CheckpointInfo, read_info
 from quac.models.starganv2.networks import AVERAGED, build_networks
-from quac.system.errors import QuacError, error_lines
+from quac.system.errors import QuacError, reason_of
 from quac.system.files import save_torch
 
 # What torch.load raises for files that are damaged, or not checkpoints.
@@ -39,7 +39,7 @@ def open_checkpoint(path: Path, device: torch.device) -> tuple[CheckpointInfo, n
         for name in AVERAGED:
             networks[name].load_state_dict(content[name])
     except UNREADABLE as error:
-        message = f"the networks are not the described ones ({_reason(error)}). Use another file."
+        message = f"the networks are not the described ones ({reason_of(error)}). Use another file."
         raise QuacError(f"{path}: {message}") from None
     networks.to(device).to(memory_format=torch.channels_last)
     return info, networks.eval().requires_grad_(False)
@@ -54,7 +54,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise QuacError(f"{path}: file not found. Check the path.") from None
     except UNREADABLE as error:
-        raise QuacError(f"{path}: cannot be read as a checkpoint ({_reason(error)}). {_WANTED}") from None
+        raise QuacError(f"{path}: cannot be read as a checkpoint ({reason_of(error)}). {_WANTED}") from None
     networks = content if isinstance(content, dict) else {}
     if missing := [name.replace("_", " ") for name in AVERAGED if not isinstance(networks.get(name), dict)]:
         raise QuacError(f"{path}: no {', '.join(missing)} in this file. {_WANTED}")
@@ -75,9 +75,3 @@ def write_checkpoint(path: Path, weights: Mapping[str, Mapping[str, Any]], info:
     """Write {network: state_dict} and the information; without it, only the published format."""
     content = {name: dict(weights[name]) for name in AVERAGED}
     save_torch(path, content | ({KEY: info.as_dict()} if info else {}))
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return error_lines(error)[0].split(". In PyTorch")[0]  # then follows the advice to load any file, and run its code

@@ -31,6 +31,11 @@ class _OwnHead(nn.Module):
         return x[:, 0]
 
 
+def export_paths(path: Path) -> list[Path]:
+    """The files of an export, in the order of the networks; `path`: that of the generator."""
+    return [path, *(path.with_name(f"{path.stem}_{name}{path.suffix}") for name in AVERAGED[1:])]
+
+
 def export(networks: nn.ModuleDict, model: Model, path: Path, format: str) -> list[Path]:
     """Write a file for each network; returns their paths.
 
@@ -56,7 +61,7 @@ def export(networks: nn.ModuleDict, model: Model, path: Path, format: str) -> li
     }
     for name in ("mapping_network", "style_encoder"):
         networks[name].unshared = _OwnHead(networks[name].unshared)
-    paths = [path, *(path.with_name(f"{path.stem}_{name}{path.suffix}") for name in AVERAGED[1:])]
+    paths = export_paths(path)
     for name, target in zip(AVERAGED, paths, strict=True):
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit is deprecated; it is what many programs read

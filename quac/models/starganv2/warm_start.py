@@ -12,7 +12,7 @@ from quac.models.starganv2.checkpoint import UNREADABLE
 from quac.models.starganv2.checkpoint_info import read_info
 from quac.models.starganv2.networks import AVERAGED, NETWORKS
 from quac.system.console import log
-from quac.system.errors import QuacError
+from quac.system.errors import QuacError, reason_of
 
 _HEAD = re.compile(r"unshared\.(\d+)\.")
 
@@ -32,7 +32,9 @@ def initialise(networks: nn.ModuleDict, path: Path, init: Init, data_classes: li
             content = {name: {key: value for (net, key), value in named if net == name} for name in NETWORKS}
         weights = {name: dict(content[name]) for name in AVERAGED}
     except UNREADABLE as error:
-        raise QuacError(f"init.from: {path} cannot be read as a checkpoint ({error}). Check the path.") from None
+        raise QuacError(
+            f"init.from: {path} cannot be read as a checkpoint ({reason_of(error)}). Check the path."
+        ) from None
     if "discriminator" in content:
         weights["discriminator"] = dict(content["discriminator"])
     elif init.freeze_d:

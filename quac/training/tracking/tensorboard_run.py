@@ -1,5 +1,6 @@
 """Event files of tensorboard for a training, and for its results."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from quac.config import Config
-from quac.system.files import read_json, write_json, yaml_text
+from quac.system.files import read_json, remove_own, write_json, yaml_text
 from quac.training.tracking.base import Results, Row
 
 RESULTS = "scores"  # folder of their event file
+EVENTS = "events.out.tfevents."  # how tensorboard's files begin
 
 
 class TensorboardRun:
@@ -26,7 +28,7 @@ class TensorboardRun:
         self.config, self.record = config, folder / "sent.json"
         self.writer: SummaryWriter | None = None
         self.logs = Path(f"{config.log.log_dir or folder / 'tensorboard'}{config.log.comment}")
-        self.last = read_json(self.record)["step"] if self.record.is_file() else 0
+        self.last = read_json(self.record, ["step"])["step"] if self.record.is_file() else 0
 
     def send(self, rows: list[Row]) -> None:
         """Log rows, ascending; skips those that were written."""
@@ -51,7 +53,7 @@ class TensorboardRun:
 
         They replace earlier ones. Tensorboard draws them as a second line next to the evaluations of the same names.
         """
-        before = list((self.logs / RESULTS).glob("events.out.tfevents.*"))
+        before = list((self.logs / RESULTS).glob(f"{EVENTS}*"))
         with SummaryWriter(str(self.logs / RESULTS)) as writer:
             for step, rates in results.rates.items():
                 for name, value in rates.items():
@@ -60,7 +62,7 @@ class TensorboardRun:
                 writer.add_text(name, _markdown(table), results.step)
             writer.add_text("report", "\n\n".join(str(path.absolute()) for path in results.files), results.step)
         for path in before:
-            path.unlink()
+            remove_own(path, self.logs, rf"{RESULTS}/{re.escape(EVENTS)}.*")
 
     def _start(self) -> SummaryWriter:
         """Start an event file after the last step, with name, notes, tags and config of the run."""

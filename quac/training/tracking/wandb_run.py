@@ -1,7 +1,7 @@
 """A run of wandb for a training, and for its results."""
 
 import os
-import shutil
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ import wandb
 from quac.config import Config
 from quac.system.console import log
 from quac.system.errors import error_lines
-from quac.system.files import read_json, write_json
+from quac.system.files import read_json, remove_own, write_json
 from quac.training.tracking.base import Results, Row
 
 # Seconds after which a server counts as unreachable: when a run begins, and when its last rows are uploaded.
@@ -37,7 +37,7 @@ class WandbRun:
         self.online, self.waiting = config.log.mode == "online", list[Row]()
         self.run: wandb.Run | None = None
         initial: dict[str, Any] = {"step": 0, "unfinished": None}
-        self.sent = read_json(self.record) if self.record.is_file() else initial
+        self.sent = read_json(self.record, initial) if self.record.is_file() else initial
         self.last = self.sent["step"]
 
     def send(self, rows: list[Row]) -> None:
@@ -96,8 +96,11 @@ class WandbRun:
         return self.run if self.online else None
 
     def _begin_offline(self) -> wandb.Run:
-        if self.sent["unfinished"]:
-            shutil.rmtree(self.sent["unfinished"], ignore_errors=True)
+        if self.sent["unfinished"]:  # only its name is believed: the folder may have been moved, or be from elsewhere
+            name = Path(str(self.sent["unfinished"])).name
+            remove_own(
+                self.folder / "wandb" / name, self.folder, rf"wandb/offline-run-\d+_\d+-{re.escape(self.run_id)}"
+            )
         self.run = self._begin("offline")
         self._save(self.sent["step"], unfinished=self.run.settings.sync_dir)
         self._log_waiting(self.run)

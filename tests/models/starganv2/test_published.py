@@ -240,5 +240,12 @@ def test_no_input_is_overwritten(tmp_path):
         assert done.status == 1
         assert "a.ckpt is an input of this command and would be overwritten" in done.output
     assert model.read_bytes() == before
+    for name in ("b_mapping_network.pt", "b_style_encoder.pt"):  # which an export to b.pt would write
+        other = ours(tmp_path / name)
+        for format in ("torchscript", "pt2"):
+            done = command("export", other, "--format", format, "--out", tmp_path / "new/../b.pt")
+            assert f"{name} is an input of this command and would be overwritten" in done.output
+        assert other.read_bytes() == before
+    assert not (tmp_path / "b.pt").exists()
     done = command("export", model, "--format", "onnx", "--out", tmp_path / "b")
     assert "--format: onnx is unknown. Choose from quac, torchscript, pt2" in done.output

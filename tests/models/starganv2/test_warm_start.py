@@ -1,13 +1,14 @@
 """Fine-tuning: every weight goes where it belongs."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 from helpers.builders import make_store, tiny_config, training_config
 
 from quac.config.training import Init
-from quac.models.starganv2.checkpoint import write_checkpoint
+from quac.models.starganv2.checkpoint import open_checkpoint, write_checkpoint
 from quac.models.starganv2.checkpoint_info import CheckpointInfo
 from quac.models.starganv2.networks import AVERAGED, NETWORKS, build_networks
 from quac.models.starganv2.warm_start import first_blocks, initialise
@@ -125,3 +126,22 @@ def test_frozen_blocks_stay_and_the_others_move(tmp_path):
     assert moved == {key for key in before if key.split(".")[1] not in ("0", "1")}
     with pytest.raises(QuacError, match=r"init\.freeze_d: 9, but the discriminator has 4"):
         first_blocks(trainer.networks["discriminator"], 9)
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", None])
+def test_a_file_that_is_no_checkpoint_is_named_without_advice_to_run_its_code(tmp_path, content):
+    path = tmp_path / "x.ckpt"
+    if content is None:
+        torch.save({"generator": SimpleNamespace()}, path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(QuacError) as raised:
+        load(networks(2, 2), path, ["a", "b"])
+    message = str(raised.value)
+    assert message.startswith(f"init.from: {path} cannot be read as a checkpoint (")
+    assert len(message.splitlines()) == 1
+    assert "weights_only" not in message
+    with pytest.raises(QuacError) as raised:
+        open_checkpoint(path, torch.device("cpu"))
+    assert "weights_only" not in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
