@@ -4,11 +4,11 @@ A stage of the workflow takes the paths of its inputs and outputs, its settings 
 options what does not change its result, such as threads and device. The other commands are for users.
 """
 
-import re
+import re  # noqa: I001 (below, users' commands come first)
 import sys
 
 # Each adds its commands; `quac --help` shows those for users first.
-from quac.cli import convert, models, config, data, report, training  # noqa: F401, I001
+from quac.cli import convert, models, config, data, report, training  # noqa: F401
 from quac.cli import classifier, conversion, evaluation, explanation  # noqa: F401
 from quac.cli.command import app
 from quac.system.files import read_json
