@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers.report_facts import CLASSES, NAMES, pictures_of, tiny_report, with_classes
+from helpers.report_facts import CLASSES, NAMES, controls, pictures_of, tiny_report, with_classes
 
 from quac.report.page import render
+from quac.report.schema import Masks
+from quac.report.warnings import find_warnings
 
 selenium = pytest.importorskip("selenium.webdriver")
 Keys = selenium.Keys
@@ -46,8 +48,8 @@ def workflow_page(finished, tmp_path):
     return Path(shutil.copy(finished.folder / "reports/tiny.html", tmp_path)).as_uri()
 
 
-def emulate(browser, width=1200, scheme="light"):
-    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+def emulate(browser, width=1200, scheme="light", height=800):
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
@@ -224,6 +226,23 @@ def test_a_column_header_sorts_the_rows(browser, page):
     for expected in (sorted(before, reverse=True), sorted(before), before):
         browser.execute_script("document.querySelector('.panel.shown thead button').click()")
         assert values() == expected
+
+
+def test_the_verdict_is_one_screen_if_everything_is_filled(browser, tmp_path):
+    report = tiny_report()
+    report.masks = Masks(edge=2, queries={"test": (20, 20)})
+    report.controls = type(report.controls).model_validate(controls(["oracle"]))
+    report.config["loss"]["lambda_cls"] = 1.0
+    for matrix in report.matrices:
+        matrix.averages.diversity = 0.1
+    report.warnings = list(find_warnings(report))
+    assert len(report.warnings) == 2
+    (tmp_path / "full.html").write_text(render(report, pictures_of(report)), encoding="utf-8")
+    emulate(browser, 1280, height=900)
+    browser.get((tmp_path / "full.html").as_uri())
+    bottom = browser.execute_script("return document.getElementById('verdict').getBoundingClientRect().bottom")
+    emulate(browser)
+    assert bottom <= 900
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
