@@ -20,7 +20,7 @@ from quac.evaluation.controls import MAX_IMAGES, ControlFiles, Controls, max_que
 from quac.system.tables import read_table, write_table
 
 CPU, CLASSES, LEVELS = torch.device("cpu"), ["bright", "dark"], {"bright": 190, "dark": 60}
-CONFIG = {"judges": {"strict": "strict.pt"}}
+CONFIG = {"oracles": {"strict": "strict.pt"}}
 
 
 class Fooled(torch.nn.Module):
