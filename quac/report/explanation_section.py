@@ -116,12 +116,14 @@ def _examples(
             for row in rows.iloc[chosen].to_dict("records"):
                 example = ExplanationExample.model_validate({**row, "kind": kind})
                 name = PurePosixPath(example.method, example.file)
-                mask = folders["masks"] / f"{name}.npy"
+                changed, mask = folders["counterfactuals"] / f"{name}.png", folders["masks"] / f"{name}.npy"
                 pictures: dict[str, Picture] = {
                     "query": partial(query, example.query),
-                    "generated": partial(picture_of, folders["generated"] / f"{example.file}.png"),
-                    "counterfactual": partial(picture_of, folders["counterfactuals"] / f"{name}.png"),
-                    "mask": partial(_overlay, folders["counterfactuals"] / f"{name}.png", mask),
+                    "generated": partial(
+                        picture_of, folders["generated"] / f"{example.file}.png", made=folders["generated"]
+                    ),
+                    "counterfactual": partial(picture_of, changed, made=folders["counterfactuals"]),
+                    "mask": partial(_overlay, changed, mask),
                 }
                 examples.append((example, pictures))
     return examples
