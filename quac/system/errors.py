@@ -22,7 +22,7 @@ def reason_of(error: BaseException) -> str:
 
     Without the advice of torch and NumPy to load files of other kinds all the same, which runs their code.
     """
-    if "Weights only load failed" in str(error) or "allow_pickle" in str(error):
+    if "weights_only" in str(error) or "Weights only load failed" in str(error) or "allow_pickle" in str(error):
         return "it is damaged, or holds more than numbers"
     if errors := getattr(error, "errors", None):  # of pydantic
         first = errors()[0]

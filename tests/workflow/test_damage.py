@@ -76,9 +76,11 @@ def test_what_is_damaged_is_named_by_the_report(workflow):
         whole = file.read_bytes()
         file.write_bytes(content)
         message = report_of(workflow)
-        assert message.startswith(f"error: results/tiny/{path}: "), message
+        if path != "selection/scores.csv":  # whose digest is on record: it counts as a stale result
+            assert message.startswith(f"error: results/tiny/{path}: "), message
+            assert len(message.splitlines()) == 1
+        assert path in message
         assert "run the workflow again" in message.lower(), message
-        assert len(message.splitlines()) == 1
         assert "unexpected" not in message
         file.write_bytes(whole)
     assert report_of(workflow) == ""

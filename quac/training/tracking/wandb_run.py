@@ -98,9 +98,8 @@ class WandbRun:
     def _begin_offline(self) -> wandb.Run:
         if self.sent["unfinished"]:  # only its name is believed: the folder may have been moved, or be from elsewhere
             name = Path(str(self.sent["unfinished"])).name
-            remove_own(
-                self.folder / "wandb" / name, self.folder, rf"wandb/offline-run-\d+_\d+-{re.escape(self.run_id)}"
-            )
+            form = rf"wandb/offline-run-\d+_\d+-{re.escape(self.run_id)}(-\d+)?"  # numbered within a second
+            remove_own(self.folder / "wandb" / name, self.folder, form)
         self.run = self._begin("offline")
         self._save(self.sent["step"], unfinished=self.run.settings.sync_dir)
         self._log_waiting(self.run)
