@@ -58,9 +58,11 @@ SEVERITIES = {
     "unreadable": "error",
     "identical-across-splits": "error",
     "identical-across-classes": "error",
+    "identical-within-split": "warning",
     "near-duplicate-across-splits": "warning",
     "group-across-splits": "error",
     "blank": "warning",
+    "value-range": "warning",
     "mixed-modes": "warning",
     "mixed-bit-depths": "warning",
     "mixed-sizes": "warning",
@@ -68,10 +70,21 @@ SEVERITIES = {
     "distorted": "warning",
     "histogram-shift": "warning",
     "shortcut": "warning",
+    "format-by-class": "warning",
     "result-names": "error",
     "ambiguous": "warning",
     "stray-files": "warning",
     "passed-over": "warning",
+}
+
+# Findings with which no later stage can go on, and why; their severity must stay an error.
+ALWAYS_ERRORS = {
+    "one-class": "a conversion needs two classes",
+    "class-missing": "a class without images cannot be scored",
+    "sampling": "training would not know how often to draw a class",
+    "unreadable": "files that cannot be read cannot be stored; remove them, and the finding names them all",
+    "smaller-than-crop": "an image that is smaller than the crop cannot be cropped; remove it, or scale up",
+    "result-names": "generated images could not be written; rename the files that it names",
 }
 
 

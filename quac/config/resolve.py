@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from quac.config import Config
-from quac.config.choices import QUAC_ATTRIBUTIONS, SEVERITIES, split_mode, without_random_crop
+from quac.config.choices import ALWAYS_ERRORS, QUAC_ATTRIBUTIONS, SEVERITIES, split_mode, without_random_crop
 from quac.config.data import Data, Split
 from quac.config.evaluation import Oracle
 from quac.config.faults import faults_of
@@ -105,8 +105,9 @@ def _fill_in(config: Config, faults: list[str]) -> Config:
     _fill_in_references(splits, faults)
     if unknown := sorted(config.checks.severity.keys() - SEVERITIES.keys()):
         faults.append(f"checks.severity: {', '.join(unknown)}: unknown; the findings are {', '.join(SEVERITIES)}")
-    if config.checks.severity.get("class-missing", "error") != "error":
-        faults.append("checks.severity.class-missing: must stay an error; a class without images cannot be scored")
+    for code, reason in ALWAYS_ERRORS.items():
+        if config.checks.severity.get(code, "error") != "error":
+            faults.append(f"checks.severity.{code}: must stay an error; {reason}")
     for term, ramp in config.loss.ramps.items():
         if ramp.end_step <= ramp.start_step:
             faults.append(f"loss.ramps.{term}.end_step: must be above start_step ({ramp.start_step})")

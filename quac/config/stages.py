@@ -68,25 +68,27 @@ CONVERTING = (
 STAGES = {
     "config": Stage(reads=tuple(Config.model_fields)),
     "split": Stage(
-        reads=("split", *LISTING, *DECODING, "checks.near_duplicate_distance"), files=("split.source",), home="data"
+        reads=("split", *LISTING, *DECODING, "checks.near_duplicate_distance"),
+        files=("split.source",),
+        home="data",
+        version=2,
     ),
     "index": Stage(
         reads=(*_in("{split}", "source", "sources"), *LISTING, *DECODING),
         files=("{split}.source",),
         home="data",
         splits="all",
-        version=2,
+        version=3,
     ),
     "checks": Stage(
         reads=(
             "checks",
             "model.num_domains",
-            "data.sampling",
-            "data.img_size",
+            *_in("data", "sampling", "img_size", "range"),
             *_in("{splits}", "preprocess", "load_size"),
         ),
         home="data",
-        version=2,
+        version=3,
     ),
     "store": Stage(
         reads=(*SIZING, "model.input_dim", *DECODING, "data.augment.crop_probability"),

@@ -10,9 +10,11 @@ import pandas as pd
 from quac.config import Config
 from quac.config.choices import SEVERITIES
 from quac.data import appearance, leaks, shortcuts
+from quac.data.file_formats import format_by_class
 from quac.data.findings import DataSet, Finding, finding, quoted
 from quac.data.index import content_digest
 from quac.data.result_names import result_names
+from quac.data.value_range import value_range
 from quac.system.files import FilePath
 
 # Of a class. Training draws two images of a class at a time; elsewhere one image makes a row of the matrix.
@@ -196,9 +198,11 @@ CHECKS: dict[str, Check] = {
     "unreadable": _unreadable,
     "identical-across-splits": leaks.identical_across_splits,
     "identical-across-classes": leaks.identical_across_classes,
+    "identical-within-split": leaks.identical_within_split,
     "near-duplicate-across-splits": leaks.near_duplicates,
     "group-across-splits": leaks.group_across_splits,
     "blank": appearance.blank,
+    "value-range": value_range,
     "mixed-modes": appearance.mixed_modes,
     "mixed-bit-depths": appearance.mixed_bit_depths,
     "mixed-sizes": appearance.mixed_sizes,
@@ -206,6 +210,7 @@ CHECKS: dict[str, Check] = {
     "distorted": appearance.distorted,
     "histogram-shift": appearance.histogram_shift,
     "shortcut": shortcuts.shortcut,
+    "format-by-class": format_by_class,
     "result-names": result_names,
     "ambiguous": _ambiguous,
     "stray-files": _stray_files,

@@ -52,16 +52,21 @@ def decode_image(content: bytes, decoding: Decoding) -> tuple[np.ndarray, Decode
     Raises ImageError, see `quac.data.decode.decode_bytes`, also for values without a range of their own.
     """
     decoded = decode_bytes(content, decoding.page, decoding.max_pixels)
+    return to_intensities(decoded, decoding.range, decoding.background), decoded
+
+
+def to_intensities(decoded: Decoded, limits: Limits | None, background: tuple[int, int, int]) -> np.ndarray:
+    """The pixels of a decoded image, see `decode_image`, with `limits` as its `decoding.range`."""
     values, opacity = decoded.values, None
     if decoded.alpha:
         values, opacity = values[:, :, :-1], values[:, :, -1:]
-    pixels = _to_intensities(values, decoded, decoding.range)
+    pixels = _scaled(values, decoded, limits)
     if opacity is not None and (opacity != _top(opacity.dtype)).any():
-        pixels = _blend(pixels, opacity, decoding.background)
-    return np.ascontiguousarray(pixels), decoded
+        pixels = _blend(pixels, opacity, background)
+    return np.ascontiguousarray(pixels)
 
 
-def _to_intensities(values: np.ndarray, decoded: Decoded, limits: Limits | None) -> np.ndarray:
+def _scaled(values: np.ndarray, decoded: Decoded, limits: Limits | None) -> np.ndarray:
     """Values -> uint8 or uint16 whose range stands for [0, 1]. Never scaled by the extremes of a single image."""
     if limits is not None:
         low, high = limits

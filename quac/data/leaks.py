@@ -1,4 +1,4 @@
-"""Findings: images of one split, or one class, that occur in another."""
+"""Findings: images of one split, or one class, that occur in another, or twice."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,27 @@ def identical_across_splits(data: DataSet, _: Config) -> Iterator[Finding]:
 
 def identical_across_classes(data: DataSet, _: Config) -> Iterator[Finding]:
     return _identical(data, "class", "occur under more than one class: no classifier can tell them apart")
+
+
+def identical_within_split(data: DataSet, _: Config) -> Iterator[Finding]:
+    """Copies in one class of one split, re-encoded ones included, but not blank images, which are all alike.
+
+    Nor do copies of one group count: it is the group that an interval counts.
+    """
+    usable = data.usable[data.usable["low"] < data.usable["high"]]
+    usable = usable[(usable["group"] == "") | (usable.groupby("pixels")["group"].transform("nunique") > 1)]
+    places = usable.groupby(["split", "class", "pixels"], sort=False)["name"]
+    copies = usable[places.transform("size") > 1].assign(first=places.transform("first"))
+    for split, rows in copies.groupby("split", sort=False):
+        groups = rows.groupby("first", sort=False)["name"].agg(list)
+        more = rows[rows["name"] != rows["first"]]
+        yield finding(
+            f"{data.indexes[str(split)].attrs['source']}: {len(more)} image(s) are copies of another one of their "
+            f"class and split ({tally(more['class'])}): each counts again, so intervals of rates are too narrow",
+            "keep one of each; or name a group for each image in a list, copies in one group",
+            [" = ".join(names) for names in groups],
+            more[["first", "name"]].to_numpy().tolist(),
+        )
 
 
 def _identical(data: DataSet, column: str, what: str) -> Iterator[Finding]:

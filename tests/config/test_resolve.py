@@ -2,6 +2,7 @@ import pytest
 import yaml
 from helpers.builders import ROOT, tiny_config
 
+from quac.config.choices import SEVERITIES
 from quac.config.resolve import resolve
 from quac.system.errors import QuacError
 
@@ -225,6 +226,21 @@ def test_rand_crop_prob_of_quac_becomes_crop_probability():
 )
 def test_faults_of_sources_and_checks(sections, expected):
     assert expected in fault(raw(**sections))
+
+
+# Errors with which later stages go on: such data can be trained on and judged.
+ALLOWED = {"num-domains", "class-names-alike", "too-few"}
+ALLOWED |= {"identical-across-splits", "identical-across-classes", "group-across-splits"}
+
+
+@pytest.mark.parametrize("code", [code for code, severity in SEVERITIES.items() if severity == "error"])
+@pytest.mark.parametrize("severity", ["warning", "ignore"])
+def test_an_error_that_no_later_stage_survives_stays_one(code, severity):
+    config = raw(checks={"severity": {code: severity}})
+    if code in ALLOWED:
+        assert resolve(config).checks.severity == {code: severity}
+    else:
+        assert f"checks.severity.{code}: must stay an error; " in fault(config)
 
 
 @pytest.mark.parametrize(

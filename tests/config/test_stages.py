@@ -49,7 +49,7 @@ def changed(**sections):
         ({"data": {"preprocess": "crop"}}, {"checks", *STORES, "train"}),
         ({"data": {"load_size": 32}}, set()),  # the default
         ({"validation_data": {"preprocess": "none"}}, {"checks", "store_validation"}),
-        ({"data": {"range": [0, 4095]}}, {*INDEXES, *STORES, "train"}),
+        ({"data": {"range": [0, 4095]}}, {*INDEXES, *STORES, "checks", "train"}),
         ({"data": {"layout": "class_first"}}, INDEXES),
         ({"checks": {"severity": {"blank": "error"}}}, {"checks"}),
         ({"run": {"save_every": 3}}, {"save_plan", "select"}),

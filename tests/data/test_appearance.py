@@ -29,7 +29,7 @@ def test_mixed_modes(data):
 
 
 def test_mixed_bit_depths(data):
-    data.change("test", 1, bits=16)
+    data.change("test", 1, bits=16, lowest=0.0, highest=65535.0, common_low=9.0, common_high=65000.0)
     finding = data.find_one("mixed-bit-depths")
     assert finding["message"].endswith("2 depths: 8 bits: 11 image(s), 16 bits: 1 image(s)")
     assert finding["files"] == ["test/along/00.png: 16 bits"]

@@ -1,6 +1,12 @@
+import shutil
+
 import numpy as np
 import pytest
-from helpers.try_tables import UNREADABLE, Data, codes, image
+from helpers.builders import make_index, write_images
+from helpers.try_tables import UNREADABLE, Data, checking, codes, image
+from PIL import Image
+
+from quac.data.checks import check_splits
 
 
 @pytest.fixture
@@ -8,12 +14,15 @@ def data():
     return Data()
 
 
-def test_identical_images_are_found_across_splits_and_classes_but_may_repeat_within(data):
+def test_identical_images_are_found_within_and_across_splits_and_classes(data):
     same = {key: data.rows["train"][3][key] for key in ("pixels", "phash")}
     data.change("train", 4, **same)
-    assert data.find() == []
+    within = data.find_one("identical-within-split")
+    assert within["severity"] == "warning"
+    assert within["pairs"] == [["train/along/00.png", "train/along/01.png"]]
     data.change("test", 1, **same)
-    finding = data.find_one("identical-across-splits")
+    finding, again = data.find()
+    assert (finding["code"], again) == ("identical-across-splits", within)
     assert finding["files"] == ["train/along/00.png = train/along/01.png = test/along/00.png"]
     assert finding["pairs"] == [
         ["train/along/00.png", "test/along/00.png"],
@@ -22,14 +31,39 @@ def test_identical_images_are_found_across_splits_and_classes_but_may_repeat_wit
     assert "1 image(s) occur in more than one split" in finding["message"]
     assert "(test and train: 1 image(s))" in finding["message"]
     data.change("train", 0, **same)
-    split, name = data.find()
+    split, name, again = data.find()
     assert (split["code"], name["code"]) == ("identical-across-splits", "identical-across-classes")
+    assert again == within
     assert name["pairs"] == [
         ["train/across/00.png", "train/along/00.png"],
         ["train/across/00.png", "train/along/01.png"],
         ["train/across/00.png", "test/along/00.png"],
     ]
     assert "(across and along: 1 image(s))" in name["message"]
+
+
+def test_copies_within_a_split_are_counted_and_paired_with_the_first(data):
+    data.rows["validation"] += [image("validation", "across", number) for number in range(2, 5)]
+    rows = data.rows["validation"]
+    names = [row["path"] for row in rows if row["class"] == "across"]
+    for row in rows:
+        if row["path"] in names[1:4]:
+            row["pixels"] = "one"
+    finding = data.find_one("identical-within-split")
+    assert finding["message"].startswith(
+        "data/validation: 2 image(s) are copies of another one of their class and split (across: 2 image(s))"
+    )
+    assert finding["files"] == [" = ".join(f"validation/{name}" for name in names[1:4])]
+    assert finding["pairs"] == [[f"validation/{names[1]}", f"validation/{name}"] for name in names[2:4]]
+    for row in rows:
+        row["group"] = row["pixels"]
+    assert data.find() == []
+
+
+def test_copies_of_a_blank_image_are_blank(data):
+    for row in (3, 4):
+        data.change("train", row, pixels="white", low=1.0, high=1.0)
+    assert codes(data.find()) == ["blank"]
 
 
 def near(phash, *bits):
@@ -113,3 +147,12 @@ def test_a_group_across_splits(data):
     assert finding["files"] == ["patient 7: 2 in train (train/across/00.png, ...), 1 in test (test/along/00.png)"]
     assert "1 group(s) have images in more than one split" in finding["message"]
     assert "(test and train: 1 group(s))" in finding["message"]
+
+
+def test_a_file_that_was_copied_by_a_browser(tmp_path):
+    write_images(tmp_path / "images", {"across": 3, "along": 3})
+    shutil.copy(tmp_path / "images/along/along-01.png", tmp_path / "images/along/along-01 (1).png")
+    Image.open(tmp_path / "images/along/along-01.png").save(tmp_path / "images/along/z.bmp")
+    indexes = {"train": make_index(tmp_path / "index.parquet", tmp_path / "images")}
+    (finding,) = [f for f in check_splits(indexes, checking()) if f["code"] == "identical-within-split"]
+    assert finding["files"] == ["train/along/along-01 (1).png = train/along/along-01.png = train/along/z.bmp"]
