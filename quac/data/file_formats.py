@@ -67,10 +67,11 @@ def format_by_class(data: DataSet, _: Config) -> Iterator[Finding]:
     name = str(differences.idxmax())
     if differences[name] < MIN_DIFFERENCE:
         return
-    most, least = shares[name].idxmax(), shares[name].idxmin()
+    of_classes = {str(label): float(share) for label, share in shares[name].items()}
+    most, least = max(of_classes, key=of_classes.__getitem__), min(of_classes, key=of_classes.__getitem__)
     yield finding(
-        f"{data.sources}: the formats of the files differ by class: {name} are {shares[name][most]:.0%} of the images "
-        f"of {quoted(most)}, but {shares[name][least]:.0%} of those of {quoted(least)} ({tally(formats)}): a "
+        f"{data.sources}: the formats of the files differ by class: {name} are {of_classes[most]:.0%} of the images "
+        f"of {quoted(most)}, but {of_classes[least]:.0%} of those of {quoted(least)} ({tally(formats)}): a "
         "classifier may see the traces of a compression instead of the class",
         "save the images of all classes in one format, with one quality, from originals that were never compressed",
     )
