@@ -126,7 +126,7 @@ class Results:
 
     def make_training(self) -> None:
         """The history, the marker and the sample grids of the training."""
-        checkpoints = {str(step): {"file": "none.ckpt", "sha256": "0"} for step in STEPS}
+        checkpoints = {str(step): {"file": f"{'0' * 16}/{step:06d}_nets_ema.ckpt", "sha256": "0"} for step in STEPS}
         about = {"end": STEPS[-1], "inputs": {"index": file_sha256(self.inputs["indexes"][0])}, "sessions": [RECORD]}
         self.write("trained", {**about, "checkpoints": checkpoints})
         terms = [f"D/latent_{term}" for term in ("real", "fake", "reg")]
@@ -177,7 +177,7 @@ class Results:
             best = frame.loc[frame["best"] & (frame["source"] != frame["target"]), ["query", "source", "target"]]
             for number, names_of_image in enumerate(best.itertuples(index=False)):
                 self.link(path / output_path(*names_of_image), number)
-        return numbers.averages
+        return averages
 
     def make_tries(self, index: pd.DataFrame, kind: str) -> pd.DataFrame:
         rng, parts = np.random.default_rng(0), []
@@ -256,7 +256,8 @@ def load_seconds(page: Path) -> list[float]:
 def measure(folder: Path, classes: int = 20, queries: int = 200, tries: int = 10) -> Path:
     """Make results and render their report, and print the table; returns the page."""
     inputs, page = Results(folder / "run", classes, queries, tries).inputs, folder / "report.html"
-    command = [str(Path(sys.executable).with_name("quac")), "report", "--inputs", json.dumps(inputs, default=str)]
+    write_text(folder / "inputs.json", json.dumps(inputs, default=str))
+    command = [str(Path(sys.executable).with_name("quac")), "report", "--inputs", str(folder / "inputs.json")]
     for option, name in {"html": "report.html", "numbers": "report.json", "cells": "report.csv"}.items():
         command += [f"--{option}", str(folder / name)]
     start = time.perf_counter()
