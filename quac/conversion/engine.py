@@ -4,7 +4,6 @@ It serves the conversion of a split, of image files, style grids, the evaluation
 """
 
 import copy
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,12 +14,13 @@ import torch
 from torch import Tensor
 
 from quac.classifier.judge import Judge
-from quac.data.batches import as_written, batches_of, load, pad_rows, to_pixels
+from quac.data.batches import as_written, batches_of, depth_of, load, pad_rows, to_pixels
 from quac.data.masks import Masks
 from quac.data.store import Store
 from quac.models.base import Converter, Styles
 from quac.system.console import progress
 from quac.system.errors import QuacError
+from quac.system.keyed_random import draw_keys
 
 Drawn = Sequence[tuple[Tensor, list[str]]]  # of each try: styles (B, style_dim), and their names
 OnBest = Callable[[str, int, int, np.ndarray], None]
@@ -236,7 +236,7 @@ def chosen_queries(store: Store, label: int, seed: int = 0, max_per_class: int |
     rows = store.rows_of(label)
     if max_per_class is None or len(rows) <= max_per_class:
         return rows
-    draws = [hashlib.sha256(f"{seed}\0{store.digests[row]}".encode()).digest() for row in rows]
+    draws = draw_keys(store.digests[rows], seed)
     return np.sort(rows[sorted(range(len(rows)), key=lambda i: (draws[i], i))[:max_per_class]])
 
 
@@ -246,16 +246,12 @@ def load_queries(
     """Rows of a store that have one size, on the device of the networks."""
     x = load(store, rows, converter.device, converter.info.scale, converter.info.shift)
     mask = torch.from_numpy(masks[rows]).to(converter.device) if masks else None
-    return QueryBatch(converter, x, store.digests[rows], label, mask, _depth(store))
+    return QueryBatch(converter, x, store.digests[rows], label, mask, depth_of(store.flat.dtype))
 
 
 def pixels_for(store: Store, converter: Converter, images: Tensor) -> Tensor:
     """Images in the networks' range -> pixels of the store's depth, uint8 or uint16."""
-    return to_pixels(images, converter.info.scale, converter.info.shift, _depth(store))
-
-
-def _depth(store: Store) -> torch.dtype:
-    return torch.uint8 if store.flat.dtype == np.uint8 else torch.uint16
+    return to_pixels(images, converter.info.scale, converter.info.shift, depth_of(store.flat.dtype))
 
 
 def _convert_queries(

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from quac.config.choices import split_mode, without_random_crop
-from quac.data.batches import to_range
+from quac.data.batches import depth_of, to_range
 from quac.data.decoded import Decoded, ImageError
 from quac.data.folders import IMAGE_SUFFIXES, files_below, is_image, is_never_data, slash_hint
 from quac.data.images import encode, read_image, resize, to_8_bit, to_channels, to_depth, to_image
@@ -207,7 +207,7 @@ class Query:
     @property
     def depth(self) -> torch.dtype:
         """Of the intensities that its result has: 8 bits, or 16 for a deeper file and for one with a range."""
-        return torch.uint8 if self.pixels.dtype == np.uint8 else torch.uint16
+        return depth_of(self.pixels.dtype)
 
     def restore(self, image: np.ndarray) -> np.ndarray:
         """A generated image (H, W, C) -> pixels of the query's size, both uint16 that span [0, 1].

@@ -40,11 +40,21 @@ def as_written(images: torch.Tensor, scale: float, shift: float, depth: torch.dt
     return written.masked_fill_(~images.isfinite(), torch.nan)
 
 
-def to_square(images: torch.Tensor, size: int) -> torch.Tensor:
-    """(B, C, H, W) -> (B, C, size, size): bilinear, antialiased; unchanged if they have this size."""
-    if images.shape[-2:] == (size, size):
+def depth_of(dtype: np.dtype) -> torch.dtype:
+    """The type of pixels, uint8 or uint16, as torch has it."""
+    return torch.uint8 if dtype == np.uint8 else torch.uint16
+
+
+def resized(images: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    """(B, C, H, W) -> (B, C, *size): bilinear, antialiased; unchanged if they have this size."""
+    if images.shape[-2:] == size:
         return images
-    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def to_square(images: torch.Tensor, size: int) -> torch.Tensor:
+    """(B, C, H, W) -> (B, C, size, size), see `resized`."""
+    return resized(images, (size, size))
 
 
 def load(

@@ -19,7 +19,7 @@ from torch import Tensor
 from quac.classifier.judge import Judge, open_oracles
 from quac.config import Config
 from quac.conversion.engine import chosen_queries
-from quac.data.batches import as_written, batches_of, load
+from quac.data.batches import as_written, batches_of, depth_of, load
 from quac.data.masks import masks_of_stage
 from quac.data.store import Store
 from quac.evaluation.adversarial_noise import LADDER, STEPS, fault_of_gradients, smallest_eps, targeted_pgd
@@ -187,9 +187,8 @@ class Controls:
 
     def _pasted(self, queries: Queries, images: Tensor) -> Tensor:
         """Images in place of queries, as they would be written."""
-        depth = torch.uint8 if self.store.flat.dtype == np.uint8 else torch.uint16
         images = images if queries.mask is None else torch.lerp(queries.x, images, queries.mask)
-        return as_written(images, self.config.data.scale, self.config.data.shift, depth)
+        return as_written(images, self.config.data.scale, self.config.data.shift, depth_of(self.store.flat.dtype))
 
     @torch.inference_mode()
     def _numbers(self, queries: Queries, target: int, images: Tensor) -> pd.DataFrame:

@@ -11,9 +11,10 @@ from torch import Tensor
 from quac.conversion.engine import TryBatch, chosen_queries
 from quac.data.batches import batches_of, load
 from quac.data.store import Store
+from quac.evaluation.metrics import IDENTIFICATION_QUERIES
 from quac.models.base import Converter
 
-OTHERS = 99  # queries of the source class that a query is compared with, at most
+OTHERS = IDENTIFICATION_QUERIES - 1  # queries of the source class that a query is compared with, at most
 SIDE = 32  # pixels, at most
 POOLED_AT_A_TIME = 16  # images, to make the small ones
 

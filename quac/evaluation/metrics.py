@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # these were more images altogether than that.
 EVALUATION_QUERIES, EVALUATION_TRIES, EVALUATION_IMAGES = 16, 2, 2048
 
+# Queries of a class among which a try identifies its own, at most.
+IDENTIFICATION_QUERIES = 100
+
 
 @dataclass(frozen=True)
 class Metric:

@@ -2,10 +2,9 @@
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from quac.data.batches import batches_of, load
+from quac.data.batches import batches_of, load, resized
 from quac.data.store import Store
 
 MAX_PIXELS = 2**24  # of the real images that are compared at a time
@@ -28,7 +27,7 @@ def nearest_images(
     size = x.shape[-2:]
     least, found, images = torch.full((len(x),), torch.inf, device=x.device), np.empty(len(x), int), x.clone()
     for part in batches_of(store, rows, max(1, MAX_PIXELS // x[0].numel())):
-        candidates = _resized(load(store, part, x.device, scale, shift), size)
+        candidates = resized(load(store, part, x.device, scale, shift), size)
         distance, nearest = l1_distances(x, candidates, mask).min(1)
         closer = distance < least
         least = torch.where(closer, distance, least)
@@ -40,7 +39,7 @@ def nearest_images(
 def mean_distances(x: Tensor, store: Store, rows: np.ndarray, scale: float, shift: float) -> Tensor:
     """(B,) mean over images of a store of their L1 distance to each query; arguments as for `nearest_images`."""
     parts = batches_of(store, rows, max(1, MAX_PIXELS // x[0].numel()))
-    loaded = (_resized(load(store, part, x.device, scale, shift), x.shape[-2:]) for part in parts)
+    loaded = (resized(load(store, part, x.device, scale, shift), x.shape[-2:]) for part in parts)
     return torch.cat([l1_distances(x, images) for images in loaded], 1).mean(1)
 
 
@@ -51,9 +50,3 @@ def l1_distances(x: Tensor, images: Tensor, mask: Tensor | None = None) -> Tenso
     weighted = zip(x * mask, mask, strict=True)
     rows = [torch.cdist(query.flatten()[None], (images * weight).flatten(1), p=1) for query, weight in weighted]
     return torch.cat(rows) / x[0].numel()
-
-
-def _resized(images: Tensor, size: torch.Size) -> Tensor:
-    if images.shape[-2:] == size:
-        return images
-    return F.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)

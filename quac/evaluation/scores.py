@@ -1,7 +1,7 @@
 """Scores of a conversion: the metrics of tries and queries (see METRICS) of each pair of classes and their averages.
 
 Averages are unweighted means over the ordered pairs of different classes. If the table has a diagonal, it is of queries
-that are given their own style: the share that keeps its class.
+that are converted into their own class: the share that keeps it.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,9 @@ import numpy as np
 import pandas as pd
 
 from quac.evaluation.intervals import average_interval, rate_interval
-from quac.evaluation.metrics import METRICS, RATES
+from quac.evaluation.metrics import IDENTIFICATION_QUERIES, METRICS, RATES
 from quac.evaluation.tries import Tries
 from quac.system.errors import QuacError
-
-MAX_CANDIDATES = 100  # queries of a class among which a try identifies its own
 
 
 def oracles_of(table: pd.DataFrame) -> list[str]:
@@ -74,7 +72,7 @@ def score(table: pd.DataFrame, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[
         if group_of is not None:
             groups[source] = group_of[pairs[targets[0]]["query"]].to_numpy()
         counts = {"groups": len(set(groups[source])) if groups else np.nan}
-        counts["identification_chance"] = 1 / min(MAX_CANDIDATES, images[source])
+        counts["identification_chance"] = 1 / min(IDENTIFICATION_QUERIES, images[source])
         for target in targets:
             pair = pairs[target]
             cell = {"source": source, "target": target, "scored": len(pair), "tries": int(pair["tries"].sum())}

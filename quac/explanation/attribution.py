@@ -1,6 +1,5 @@
 """Attribution methods: which pixels of a query make the difference to its conversion, in the eyes of the classifier."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,6 +8,7 @@ from captum.attr import IntegratedGradients, Occlusion, Saliency
 from torch import Tensor
 
 from quac.classifier.judge import Judge
+from quac.system.keyed_random import generator_of
 
 STEPS = 50  # of the path of `d_ig`
 AT_A_TIME = 64  # images of a path that are in memory together
@@ -69,8 +69,7 @@ def _residual(_: Judge, queries: Tensor, generated: Tensor, __: Tensor, ___: Seq
 
 def _random(_: Judge, queries: Tensor, __: Tensor, ___: Tensor, digests: Sequence[str]) -> Tensor:
     """Uniform noise, by the digest of the query: the control."""
-    keys = (np.frombuffer(hashlib.sha256(digest.encode()).digest()[:16], np.uint64) for digest in digests)
-    drawn = [np.random.Generator(np.random.Philox(key=key)).random(queries.shape[1:], np.float32) for key in keys]
+    drawn = [generator_of(digest).random(queries.shape[1:], np.float32) for digest in digests]
     return torch.from_numpy(np.stack(drawn)).to(queries.device)
 
 

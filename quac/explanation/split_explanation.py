@@ -1,6 +1,5 @@
 """The explanation of a converted split, from files: the smallest change that flips each decision."""
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from quac.classifier.judge import Judge, open_oracles
 from quac.config import Config
-from quac.data.batches import batches_of, load, to_pixels, to_range
+from quac.data.batches import batches_of, depth_of, load, to_pixels, to_range
 from quac.data.decode import decode_bytes, read_bytes
 from quac.data.decoded import ImageError
 from quac.data.images import to_depth, write_png
@@ -26,6 +25,7 @@ from quac.explanation.scores import aupc, perturbation_curves
 from quac.system.console import progress
 from quac.system.errors import QuacError
 from quac.system.files import atomic_write, file_sha256
+from quac.system.keyed_random import draw_keys
 from quac.system.provenance import Provenance
 from quac.system.tables import read_table, write_table
 
@@ -88,8 +88,7 @@ def converted_tries(table: pd.DataFrame, max_per_pair: int | None, seed: int) ->
     """
     different = table["source"] != table["target"]
     chosen = table[table["best"] & different & (table["predicted"] == table["target"])]
-    draws = [hashlib.sha256(f"{seed}\0{digest}".encode()).hexdigest() for digest in chosen["digest"]]
-    ranks = chosen.assign(draw=draws).groupby(["source", "target"])["draw"].rank("first")
+    ranks = chosen.assign(draw=draw_keys(chosen["digest"], seed)).groupby(["source", "target"])["draw"].rank("first")
     return chosen if max_per_pair is None else chosen[ranks <= max_per_pair]
 
 
@@ -157,7 +156,7 @@ class _Batch:
     ):
         self.tries, self.folders, self.judge, self.oracles = tries, folders, judge, oracles
         self.classes, self.range, device = np.array(store.classes, dtype=object), (scale, shift), judge.device
-        self.depth = torch.uint8 if store.flat.dtype == np.uint8 else torch.uint16
+        self.depth = depth_of(store.flat.dtype)
         self.queries = load(store, tries["row"].to_numpy(), device, scale, shift)
         names = zip(tries["query"], tries["source"], tries["target"], strict=True)
         self.files = [output_path(*name) for name in names]

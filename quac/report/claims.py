@@ -1,10 +1,10 @@
 """What a report claims of its data and numbers, beyond the numbers: only what was computed."""
 
 from quac.config.choices import SEVERITIES
+from quac.evaluation.metrics import IDENTIFICATION_QUERIES
 from quac.report.schema import Matrix, Number, Report
 
 MIN_QUERIES = 10  # of a class pair
-IDENTIFIED_AMONG = 100  # queries, the own one among them, see the metric `identification`
 LEAK_CHECKS = ("identical-across-splits", "near-duplicate-across-splits", "group-across-splits")
 
 
@@ -43,7 +43,7 @@ def sound_claims(report: Report) -> list[str]:
 def identification_chance(matrix: Matrix) -> float:
     """The identification that images without any relation to their queries would have, on average."""
     queries = [cell.scored for cell in matrix.cells if cell.source != cell.target]
-    return sum(1 / min(count, IDENTIFIED_AMONG) for count in queries) / len(queries)
+    return sum(1 / min(count, IDENTIFICATION_QUERIES) for count in queries) / len(queries)
 
 
 def called_before(report: Report) -> Number:

@@ -14,12 +14,7 @@ import torch
 from quac.data.batches import batches_of, load, pad_rows
 from quac.data.store import Store, evenly_spaced
 from quac.models.base import Converter
-
-
-def generator_of(seed: int, digest: str, target: str, *number: int) -> np.random.Generator:
-    """The random generator of the tries of a query to a class (its name), or of the one of a number."""
-    key = hashlib.sha256("\0".join(map(str, (seed, digest, target, *number))).encode()).digest()
-    return np.random.Generator(np.random.Philox(key=np.frombuffer(key[:16], np.uint64)))
+from quac.system.keyed_random import generator_of
 
 
 def drawn_at(rng: np.random.Generator, size: int, number: int) -> int:

@@ -9,8 +9,9 @@ from scipy.stats import chisquare
 
 from quac.data.batches import load, pad_rows
 from quac.models.starganv2.networks import build_networks
-from quac.models.starganv2.styles import drawn_at, generator_of
+from quac.models.starganv2.styles import drawn_at
 from quac.system.errors import QuacError
+from quac.system.keyed_random import generator_of
 
 CPU = torch.device("cpu")
 DIGESTS = [f"{number:02x}" for number in range(12)]
