@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from quac.data.decode import decode
+from quac.data.stage_images import read_array, read_pixels
 from quac.data.store import Store
 from quac.system.errors import QuacError
 from quac.system.tables import read_table
@@ -61,8 +61,9 @@ class Explanation:
     @cached_property
     def mask(self) -> np.ndarray:
         """(height, width, channels) float32 in [0, 1]."""
-        path = self._files.folder("masks") / f"{self.numbers['method']}/{self.numbers['file']}.npy"
-        return np.load(path).transpose(1, 2, 0).astype(np.float32) / 255
+        folder = self._files.folder("masks")
+        path = folder / f"{self.numbers['method']}/{self.numbers['file']}.npy"
+        return read_array(path, folder).transpose(1, 2, 0).astype(np.float32) / 255
 
     def plot(self) -> "Figure":
         """A matplotlib figure: query, conversion and counterfactual with their predictions, and the mask."""
@@ -161,7 +162,7 @@ class _Files:
         return self.base / self.paths[name]
 
     def image(self, name: str, path: str) -> np.ndarray:
-        return decode(self.folder(name) / path).values
+        return read_pixels(self.folder(name) / path, self.folder(name))
 
     def query(self, path: str) -> np.ndarray:
         row = self._rows[path]

@@ -14,10 +14,9 @@ from torch import Tensor
 from quac.classifier.judge import Judge, open_oracles
 from quac.config import Config
 from quac.data.batches import batches_of, depth_of, load, to_pixels, to_range
-from quac.data.decode import decode_bytes, read_bytes
-from quac.data.decoded import ImageError
 from quac.data.images import to_depth, write_png
 from quac.data.result_names import output_path
+from quac.data.stage_images import read_pixels
 from quac.data.store import Store
 from quac.explanation.attribution import CONTROL, attribute
 from quac.explanation.counterfactual import Counterfactuals, find_counterfactuals
@@ -160,7 +159,8 @@ class _Batch:
         self.queries = load(store, tries["row"].to_numpy(), device, scale, shift)
         names = zip(tries["query"], tries["source"], tries["target"], strict=True)
         self.files = [output_path(*name) for name in names]
-        pixels = [_read_pixels(folders.generated / name, store.flat.dtype) for name in self.files]
+        generated = (read_pixels(folders.generated / name, folders.generated) for name in self.files)
+        pixels = [to_depth(values, store.flat.dtype).transpose(2, 0, 1) for values in generated]
         shape = self.queries.shape[1:]
         for name, image in zip(self.files, pixels, strict=True):
             if image.shape != shape:
@@ -230,12 +230,3 @@ class _Batch:
             for folder, values in arrays:
                 with atomic_write(folder / path.with_suffix(".npy")) as temporary, open(temporary, "wb") as file:
                     np.save(file, values[row])
-
-
-def _read_pixels(path: Path, depth: np.dtype) -> np.ndarray:
-    """Pixels (C, H, W) of a generated image, uint8 or uint16."""
-    try:
-        values = decode_bytes(read_bytes(path), None, None).values
-    except ImageError as error:
-        raise QuacError(f"{path}: {error}. Delete its folder and run the workflow again.") from None
-    return to_depth(values, depth).transpose(2, 0, 1)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from quac.data.decode import decode
 from quac.data.images import to_8_bit, to_image
+from quac.data.stage_images import read_array, read_pixels
 from quac.data.store import evenly_spaced
 from quac.report.explanation_parts import ExplainedPair, ExplanationExample, Explanations, MethodScores
 from quac.report.pictures import Picture, Pictures, data_uri, fit_pictures, picture_of
@@ -116,21 +116,24 @@ def _examples(
             for row in rows.iloc[chosen].to_dict("records"):
                 example = ExplanationExample.model_validate({**row, "kind": kind})
                 name = PurePosixPath(example.method, example.file)
-                changed, mask = folders["counterfactuals"] / f"{name}.png", folders["masks"] / f"{name}.npy"
+                changed = folders["counterfactuals"] / f"{name}.png"
                 pictures: dict[str, Picture] = {
                     "query": partial(query, example.query),
                     "generated": partial(
                         picture_of, folders["generated"] / f"{example.file}.png", made=folders["generated"]
                     ),
                     "counterfactual": partial(picture_of, changed, made=folders["counterfactuals"]),
-                    "mask": partial(_overlay, changed, mask),
+                    "mask": partial(_overlay, folders, name),
                 }
                 examples.append((example, pictures))
     return examples
 
 
-def _overlay(image: Path, mask: Path, side: int) -> str:
+def _overlay(folders: dict[str, Path], name: PurePosixPath, side: int) -> str:
     """The picture of a counterfactual, with what was changed coloured."""
-    pixels = np.asarray(to_image(to_8_bit(decode(image).values)).convert("RGB")).astype(float)
-    share = 0.6 * np.load(mask).max(0)[:, :, None] / 255
-    return data_uri(Image.fromarray((pixels * (1 - share) + np.array(MASK_COLOUR) * share).astype(np.uint8)), side)
+    images, masks = folders["counterfactuals"], folders["masks"]
+    pixels = to_image(to_8_bit(read_pixels(images / f"{name}.png", images))).convert("RGB")
+    share = 0.6 * read_array(masks / f"{name}.npy", masks).max(0)[:, :, None] / 255
+    return data_uri(
+        Image.fromarray((np.asarray(pixels) * (1 - share) + np.array(MASK_COLOUR) * share).astype(np.uint8)), side
+    )

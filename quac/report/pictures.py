@@ -8,10 +8,9 @@ from typing import Any
 
 from PIL import Image
 
-from quac.data.decode import ImageError, decode
 from quac.data.images import to_8_bit, to_image
+from quac.data.stage_images import read_pixels
 from quac.data.store import Store
-from quac.system.errors import QuacError
 
 Pictures = dict[str, Any]  # {name of a section: its pictures}
 Picture = Callable[[int], str]  # largest side -> data URI
@@ -23,15 +22,8 @@ def query_picture(store: Store, row: int, side: int) -> str:
 
 
 def picture_of(path: Path, side: int, made: Path) -> str:
-    """The picture of an image file of any depth, in the folder `made` by a stage.
-
-    Raises QuacError that names the file if it is damaged or lost.
-    """
-    try:
-        return data_uri(to_image(to_8_bit(decode(path).values)), side)
-    except ImageError as error:
-        reason = str(error).split(";")[0].rstrip(".")
-        raise QuacError(f"{path}: {reason}. Delete the folder {made} and run the workflow again.") from None
+    """The picture of an image file of any depth, in the folder `made` by a stage, see `read_pixels`."""
+    return data_uri(to_image(to_8_bit(read_pixels(path, made))), side)
 
 
 def data_uri(image: Image.Image, side: int) -> str:
