@@ -102,17 +102,22 @@ class RunFiles:
         yield Result(inputs["styles"], self.styles["split"], self.styles)
 
 
-def _content(path: Path) -> dict[Any, Any]:
-    return read_json(path) if path.suffix == ".json" else _attributes(path)
+def _content(path: Path | str) -> dict[Any, Any]:
+    return _recorded(path, read_json(path, [])) if Path(path).suffix == ".json" else _attributes(path)
 
 
 def _record(path: Path | str, *keys: str) -> dict[str, Any]:
     """A JSON file that says what made it, and has `keys`."""
-    content = read_json(path, ["provenance", *keys])
-    with whole(path):
-        StageRecord.model_validate({**content["provenance"], "result": ""})
-    return content
+    return _recorded(path, read_json(path, ["provenance", *keys]))
 
 
 def _attributes(table: Path | str) -> dict[Any, Any]:
-    return read_table(table, columns=[]).attrs
+    return _recorded(table, read_table(table, columns=[]).attrs)
+
+
+def _recorded(path: Path | str, content: dict[Any, Any]) -> dict[Any, Any]:
+    """The content of a file; what it says of its making is whole, if it says anything."""
+    if "provenance" in content:
+        with whole(path):
+            StageRecord.model_validate({**content["provenance"], "result": ""})
+    return content

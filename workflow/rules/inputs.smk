@@ -165,9 +165,18 @@ def of_shown_split(pattern):
 
 def explanations(wc):
     """The tables of explanations of the split that the report shows, one of each style kind."""
-    run = run_of(wc)
-    kinds = run.model.style_kinds if run.explanation.methods else []
-    return [f"{root_of(wc)}/explanations/{run.shown_split}/{kind}.parquet" for kind in kinds]
+    return [f"{root_of(wc)}/explanations/{place}.parquet" for place in explained(run_of(wc))]
+
+
+def explanation_folders(wc):
+    """The folders of the images that the report takes from the explanations; as every_image_folder."""
+    names = ("masks", "counterfactuals")
+    return [ancient(f"{root_of(wc)}/{name}/{place}") for name in names for place in explained(run_of(wc))]
+
+
+def explained(run):
+    """`<split>/<kind>` of what is explained."""
+    return [f"{run.shown_split}/{kind}" for kind in run.model.style_kinds] if run.explanation.methods else []
 
 
 def every_key(wc):
