@@ -12,7 +12,9 @@ from pathlib import Path
 from measure import processor, table
 
 from quac.report.reading import read_report
-from quac.report.schema import Averages
+from quac.report.controls import Controls
+from quac.report.explanation_parts import Explanations
+from quac.report.schema import Averages, Report
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,6 +60,34 @@ def measure(folder: Path, *options: str) -> None:
         f"{os.cpu_count()} x {processor()}, torch {torch}, commit {commits}; step {report.selection.step} selected.\n"
     )
     table("The demo", rows)
+    if report.controls:
+        table("Controls, test split", _controls(report.controls))
+    if report.explanations:
+        table("Explanations, test split", _explanations(report.explanations))
+
+
+def _controls(controls: Controls) -> list[list[str]]:
+    """Averages over the class pairs, of the conversions and of what is no conversion."""
+    columns = {"translation rate": "translation_rate"}
+    columns |= {f"by {name}": f"translation_rate_by_{name}" for name in controls.oracles}
+    columns |= {"L1": "l1", "L1, scaled": "l1_scaled"}
+    rows = [["", *columns]]
+    for control in controls.controls:
+        numbers = (control.average.number(name) for name in columns.values())
+        rows.append([control.label, *("-" if number is None else f"{number:.3f}" for number in numbers)])
+    return rows
+
+
+def _explanations(explanations: Explanations) -> list[list[str]]:
+    """Medians over the explained conversions, and shares of their counterfactuals."""
+    oracles = [*explanations.methods[0].flipped_by] if explanations.methods else []
+    rows = [["", "conversions", "QuAC score", "mask", "called the target", *(f"by {name}" for name in oracles)]]
+    scores = [(f"{row.kind}, {row.method}", row) for row in explanations.methods]
+    scores += [(f"{row.kind}, noise by {row.method}", row) for row in explanations.noise]
+    for label, row in scores:
+        numbers = [row.quac_score, row.mask_size, row.flipped, *row.flipped_by.values()]
+        rows.append([label, str(row.conversions), *(f"{number:.3f}" for number in numbers)])
+    return rows
 
 
 def _interval(averages: Averages, metric: str) -> str:

@@ -21,13 +21,13 @@ from data import texture
 from measure import spread, table
 from PIL import Image
 
+from quac.classifier.adversarial_noise import LADDER
 from quac.config.choices import STYLE_KINDS
 from quac.config.resolve import resolve
 from quac.conversion.image_folder import grid_path, typical_path
 from quac.data.index import index_split
 from quac.data.result_names import output_path
 from quac.data.store import Store, build_store
-from quac.evaluation.adversarial_noise import LADDER
 from quac.evaluation.cells import cells_of
 from quac.evaluation.metrics import METRICS
 from quac.evaluation.split_conversion import TYPICAL

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "conversion": {"system", "config", "data", "classifier", "models"},
     "explanation": {"system", "config", "data", "classifier", "models", "conversion"},
     "evaluation": {"system", "config", "data", "classifier", "models", "conversion"},
-    "report": {"system", "config", "data", "training", "conversion", "evaluation"},
+    "report": {"system", "config", "data", "training", "conversion", "evaluation", "explanation"},
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
 # The same noun in two rooms.

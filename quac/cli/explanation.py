@@ -14,6 +14,7 @@ from quac.system.provenance import Provenance
 def explain(
     key: Key,
     table: Annotated[Path, typer.Option(help="Table of tries.")],
+    controls: Annotated[Path, typer.Option(help="Controls of the split.")],
     generated: Annotated[Path, typer.Option(help="Folder of the best tries.")],
     classifier: ClassifierFile,
     store: StoreFile,
@@ -32,6 +33,6 @@ def explain(
     from quac.system.device import choose_device
 
     provenance, config = Provenance("explain", key), read_key(key)
-    files = ExplanationFiles(table, classifier, oracle or [], store, index, out)
+    files = ExplanationFiles(table, controls, classifier, oracle or [], store, index, out)
     folders = ExplanationFolders(generated, attributions, masks, counterfactuals)
     write_explanations(config, files, folders, choose_device(device, threads), provenance)

@@ -147,7 +147,7 @@ STAGES = {
         files=(*CLASSIFIER, "oracles.*.classifier_checkpoint"),
         also=(MASKS,),
         splits="evaluated",
-        version=2,
+        version=3,
     ),
     "style_grids": Stage(reads=CONVERTING, files=CLASSIFIER, also=(MASKS,), splits="evaluated", version=2),
     "controls": Stage(
@@ -157,9 +157,11 @@ STAGES = {
         splits="evaluated",
     ),
     "explain": Stage(
-        reads=("explanation", "run.seed", *SHOWN, *RANGE, *JUDGING, *ORACLES),
+        reads=("explanation", "run.seed", "conversion.mask", *SHOWN, *RANGE, *JUDGING, *ORACLES),
         files=(*CLASSIFIER, "oracles.*.classifier_checkpoint"),
+        also=(MASKS,),
         splits="evaluated",
+        version=2,
     ),
     "matrices": Stage(reads=(), splits="evaluated", version=2),
     "report": Stage(reads=()),

@@ -153,6 +153,23 @@ def convert_batch(
     return TryBatch(queries, target, [names for _, names in drawn], generated, images, logits)
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """The tries of a style kind into a class: how many, and by which styles."""
+
+    kind: str
+    styles: Styles
+    target: int  # label
+    tries: int
+    own: bool = False  # by the query's own style, if styles of this kind are taken from images; no image is kept
+
+    def draw(self, queries: QueryBatch) -> Drawn:
+        """The styles for a batch."""
+        if self.own and self.kind != "latent":
+            return [(queries.own_style, ["own"] * len(queries.x))]
+        return queries.draw(self.styles, self.target, self.tries)
+
+
 @torch.inference_mode()
 def convert(
     converter: Converter,
@@ -183,7 +200,7 @@ def convert(
             fewer batches, some have no rows.
         masks: what lies outside of them is that of the query, before anything is measured.
         measure: measures more of each try, see `quac.evaluation.tries.measure_tries`.
-        diagonal: convert each query into its own class, too.
+        diagonal: convert each query into its own class, too; and those that the classifier gets wrong, with all tries.
         on_best: called with (style kind, row of the store, target label, image (C, H, W) of the store's depth) for the
             best try of each query and target, see `TryBatch.best`.
         quiet: without progress bars.
@@ -193,7 +210,9 @@ def convert(
         latent, or path of the reference), `predicted`, `p_source`, `p_target`, `l1`; `query_predicted`,
         `query_p_source` and `query_p_target`, which are of the query itself; the columns of `measure`; `batch`, a
         number; and `best`. With `diagonal` there is also a row for each query and style kind with its own class as the
-        target, of one try: by the first latent that is drawn for it, or by its own style (named `own`).
+        target, of one try: by the first latent that is drawn for it, or by its own style (named `own`). And a column
+        `correction`: True in further rows, the tries of queries that the classifier gets wrong, with their own class as
+        the target.
 
     Raises QuacError if a number is NaN or infinite.
     """
@@ -204,25 +223,49 @@ def convert(
     numbered = [*enumerate(batches)][shard[0] :: shard[1]]
     if masks:
         masks.read([row for _, (_, rows) in numbered for row in rows], quiet)
-    total = sum(len(rows) for _, (_, rows) in numbered)
-    parts, bar = [], progress(total=total, what="converting", unit="query", disable=quiet)
-    for number, (label, rows) in numbered:
+
+    def convert_rows(label: int, rows: np.ndarray, plan: list[Drawing]) -> pd.DataFrame:
         padded = pad_rows(rows, store.batch_size(rows[0], batch_size))
         queries = load_queries(converter, store, padded, masks, label)
-        part, best_images = _convert_queries(queries, judge, styles, tries, measure, diagonal, on_best is not None)
-        parts.append(_table(store, label, rows, part).assign(batch=number))
+        part, best_images = _convert_queries(queries, judge, plan, measure, on_best is not None)
         for style_kind, target, images in best_images:
             for row, image in zip(rows, pixels_for(store, converter, images).cpu().numpy(), strict=False):
                 if on_best:
                     on_best(style_kind, row, target, image)
+        return _table(store, label, rows, part)
+
+    total = sum(len(rows) for _, (_, rows) in numbered)
+    parts, bar = [], progress(total=total, what="converting", unit="query", disable=quiet)
+    wrong: list[dict[int, int]] = [{} for _ in store.classes]  # of each class, {row: number of its batch}
+    for number, (label, rows) in numbered:
+        plan = [
+            Drawing(kind, of_kind, target, tries if target != label else 1, own=target == label)
+            for kind, of_kind in styles.items()
+            for target in range(len(store.classes))
+            if target != label or diagonal
+        ]
+        part = convert_rows(label, rows, plan)
+        parts.append(part.assign(batch=number, correction=False))
+        called = part["query_predicted"].to_numpy()[: len(rows)]
+        wrong[label] |= dict.fromkeys(rows[called != store.classes[label]], number)
         bar.update(len(rows))
+    corrections = []
+    for label, number_of in enumerate(wrong if diagonal else []):
+        plan = [Drawing(kind, of_kind, label, tries) for kind, of_kind in styles.items()]
+        for rows in batches_of(store, np.array([*number_of], dtype=int), batch_size):
+            part = convert_rows(label, rows, plan)
+            of_rows = [number_of[row] for row in rows]
+            corrections.append(part.assign(batch=np.tile(of_rows, len(part) // len(rows)), correction=True))
+    if corrections:  # in an order that does not depend on the shards
+        parts.append(pd.concat(corrections).sort_values(["batch", "kind", "try", "query"]))
     bar.close()
     if not parts:  # more shards than batches
         return pd.DataFrame({"batch": pd.Series(dtype=int)})
     table = pd.concat(parts, ignore_index=True)
     numbers = table.select_dtypes("number").drop(columns="diversity", errors="ignore")  # NaN if there is only one try
     require_finite(numbers.to_numpy())
-    return table.assign(best=table.pop("best").astype(bool))
+    table = table.assign(best=table.pop("best").astype(bool)).sort_values("batch", kind="stable", ignore_index=True)
+    return table if diagonal else table.drop(columns="correction")
 
 
 def require_finite(numbers: np.ndarray) -> None:
@@ -255,13 +298,7 @@ def pixels_for(store: Store, converter: Converter, images: Tensor) -> Tensor:
 
 
 def _convert_queries(
-    queries: QueryBatch,
-    judge: Judge,
-    styles: dict[str, Styles],
-    tries: int,
-    measure: Measure | None,
-    diagonal: bool,
-    keep_best: bool,
+    queries: QueryBatch, judge: Judge, plan: list[Drawing], measure: Measure | None, keep_best: bool
 ) -> tuple[list[dict], list[tuple[str, int, Tensor]]]:
     """All style kinds, targets and tries of one batch.
 
@@ -271,27 +308,20 @@ def _convert_queries(
     source, p_query = queries.label, judge(queries.x)
     rows: list[dict] = []
     best_images = []
-    for style_kind, kind_styles in styles.items():
-        for target in range(len(queries.converter.classes)):
-            if target != source:
-                drawn = queries.draw(kind_styles, target, tries)
-            elif not diagonal:
-                continue
-            elif style_kind == "latent":
-                drawn = queries.draw(kind_styles, source, 1)
-            else:  # a style that is taken from an image is here taken from the query itself
-                drawn = [(queries.own_style, ["own"] * len(queries.x))]
-            converted = convert_batch(queries, target, drawn, judge)
-            measured: list[dict] = measure(converted) if measure else [{} for _ in drawn]
-            for number, more in enumerate(measured):
-                p, numbers = converted.probabilities[number], {"predicted": converted.predicted[number]}
-                numbers |= {"p_source": p[:, source], "p_target": p[:, target], "l1": converted.l1[number]}
-                numbers |= {"query_predicted": p_query.argmax(1), "query_p_source": p_query[:, source]}
-                numbers |= {"query_p_target": p_query[:, target], **more, "best": converted.best == number}
-                about = {"target": target, "kind": style_kind, "try": number, "style": converted.names[number]}
-                rows.append({**about, "numbers": numbers})
-            if keep_best and target != source:
-                best_images.append((style_kind, target, converted.of_best(converted.images)))
+    for drawing in plan:
+        target = drawing.target
+        drawn = drawing.draw(queries)
+        converted = convert_batch(queries, target, drawn, judge)
+        measured: list[dict] = measure(converted) if measure else [{} for _ in drawn]
+        for number, more in enumerate(measured):
+            p, numbers = converted.probabilities[number], {"predicted": converted.predicted[number]}
+            numbers |= {"p_source": p[:, source], "p_target": p[:, target], "l1": converted.l1[number]}
+            numbers |= {"query_predicted": p_query.argmax(1), "query_p_source": p_query[:, source]}
+            numbers |= {"query_p_target": p_query[:, target], **more, "best": converted.best == number}
+            about = {"target": target, "kind": drawing.kind, "try": number, "style": converted.names[number]}
+            rows.append({**about, "numbers": numbers})
+        if keep_best and not drawing.own:
+            best_images.append((drawing.kind, target, converted.of_best(converted.images)))
     return rows, best_images
 
 

@@ -16,13 +16,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from quac.classifier.adversarial_noise import LADDER, STEPS, fault_of_gradients, smallest_eps, targeted_pgd
 from quac.classifier.judge import Judge, open_oracles
 from quac.config import Config
 from quac.conversion.engine import chosen_queries
 from quac.data.batches import as_written, batches_of, depth_of, load
 from quac.data.masks import masks_of_stage
 from quac.data.store import Store
-from quac.evaluation.adversarial_noise import LADDER, STEPS, fault_of_gradients, smallest_eps, targeted_pgd
 from quac.evaluation.distances import scaled
 from quac.evaluation.nearest import mean_distances, nearest_images
 from quac.evaluation.scores import per_query
@@ -163,7 +163,8 @@ class Controls:
         for queries in self._queries():
             others = self._others(queries)
             for other in others:
-                images = targeted_pgd(self.judge, queries.x, other, eps * abs(scale), limits, queries.mask)
+                targets = torch.full((len(queries.x),), other, device=self.device)
+                images = targeted_pgd(self.judge, queries.x, targets, eps * abs(scale), limits, queries.mask)
                 numbers = self._numbers(queries, other, self._pasted(queries, images))
                 # Each query counts by its share of its pair, and each pair alike.
                 weight = len(self.chosen[queries.label]) * len(self.chosen) * len(others)

@@ -28,10 +28,10 @@ def gather_tries(shards: Mapping[Any, Tries]) -> Tries:
         if _origin(tries) != _origin(first):
             message = f"was not made from the same inputs as {path}. Delete both and run the workflow again."
             raise QuacError(f"{other}: {message}")
-    frames = [tries.frame for tries in shards.values() if len(tries.frame)]
-    whole = pd.concat(frames, ignore_index=True).sort_values("batch", kind="stable", ignore_index=True)
+    tables = [tries.table for tries in shards.values() if len(tries.table)]
+    whole = pd.concat(tables, ignore_index=True).sort_values("batch", kind="stable", ignore_index=True)
     seconds = sum(tries.provenance["seconds"] for tries in shards.values())
-    return replace(first, frame=whole, shard=[0, 1], provenance=first.provenance | {"seconds": seconds})
+    return replace(first, table=whole, shard=[0, 1], provenance=first.provenance | {"seconds": seconds})
 
 
 def _origin(tries: Tries) -> tuple[Any, ...]:

@@ -45,7 +45,7 @@ def score_checkpoints(tables: Mapping[str, Tries], index: pd.DataFrame) -> pd.Da
     rows = []
     for path, tries in tables.items():
         for style_kind in tries.frame["kind"].unique():
-            tries_of_kind = replace(tries, frame=tries.frame[tries.frame["kind"] == style_kind])
+            tries_of_kind = replace(tries, table=tries.frame[tries.frame["kind"] == style_kind])
             require_complete(tries_of_kind, index, path)
             averages = score(tries_of_kind.frame, index)[1]
             rows.append({"step": tries.step, "checkpoint": tries.checkpoint, "kind": style_kind, **averages})

@@ -1,6 +1,7 @@
 """The tries of a conversion: the table of them, and what is measured of each beyond the classifier's verdict."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from quac.system.tables import read_table, write_table
 class Tries:
     """A table of tries, and what it is of. On disk: Parquet, the other fields in the file's metadata."""
 
-    frame: pd.DataFrame  # one row per try, see `quac.conversion.engine.convert`
+    table: pd.DataFrame  # one row per try, see `quac.conversion.engine.convert`
     step: int
     checkpoint: str  # path
     checkpoint_digest: str  # SHA-256
@@ -30,19 +31,24 @@ class Tries:
     masked: int | None  # number of images that have a mask; None if masks are not used
     provenance: dict[str, Any]  # see `quac.system.provenance.Provenance.record`
 
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The tries without the corrections of queries that the classifier gets wrong: what is scored."""
+        return self.table[~self.table["correction"]] if "correction" in self.table else self.table
+
     @classmethod
     def read(cls, path: str | Path) -> "Tries":
         """A table from its file. Raises QuacError if it is not a table of tries."""
-        frame = read_table(path)
+        table = read_table(path)
         try:
-            return cls(frame, **{field.name: frame.attrs[field.name] for field in fields(cls)[1:]})
+            return cls(table, **{field.name: table.attrs[field.name] for field in fields(cls)[1:]})
         except KeyError as error:
             message = f"not a table of tries (no {error}). Delete it and run the workflow again."
             raise QuacError(f"{path}: {message}") from None
 
     def write(self, path: str | Path) -> None:
         """Write the table, whole or not at all."""
-        write_table(path, self.frame, **{field.name: getattr(self, field.name) for field in fields(self)[1:]})
+        write_table(path, self.table, **{field.name: getattr(self, field.name) for field in fields(self)[1:]})
 
 
 def measure_tries(oracles: dict[str, Judge], classes: list[str], tries: TryBatch) -> list[dict[str, torch.Tensor]]:

@@ -109,7 +109,7 @@ class Explanations:
         return cls(frame if every_method else frame[frame["best"].astype(bool)], files)
 
     def source(self, name: str) -> "Explanations":
-        """Those of queries of a class."""
+        """Those of queries that the classifier calls a class, which is their own but for `wrong_queries`."""
         return self._where(self.frame["source"] == name)
 
     def target(self, name: str) -> "Explanations":
@@ -125,7 +125,7 @@ class Explanations:
         return self._where(self.frame["right"].astype(bool))
 
     def wrong_queries(self) -> "Explanations":
-        """Those of queries that the classifier calls another class."""
+        """Those of queries that the classifier gets wrong; they are explained into their own class."""
         return self._where(~self.frame["right"].astype(bool))
 
     def above(self, score: float) -> "Explanations":

@@ -23,6 +23,26 @@ class MethodScores(Part):
     curve_high: list[Number]
 
 
+class NoiseScores(MethodScores):
+    """Adversarial noise in place of the conversions of a style kind; `eps`: its largest change, as a share of the
+    range."""
+
+    eps: float
+
+
+class Mistakes(Part):
+    """Conversions of queries that the classifier gets wrong into their own class, by a style kind.
+
+    `queries`: how many are wrong; `corrected`: those that are called their class after a conversion; `explained`: the
+    numbers of those that are explained, by their best method.
+    """
+
+    kind: str
+    queries: int
+    corrected: int
+    explained: MethodScores | None = None
+
+
 class ExplainedPair(Part):
     """Medians over the explained conversions of a pair of classes: `quac_scores` by method, COUT, AUPC."""
 
@@ -55,12 +75,13 @@ class ExplanationExample(Part):
 class Explanations(Part):
     """The explanations of a split, of at most `max_per_pair` conversions of a pair.
 
-    All numbers are of queries that the classifier calls their class; `wrong` counts the conversions of others.
+    All numbers are of queries that the classifier calls their class, but for those of `mistakes`.
     """
 
     split: str
     max_per_pair: int | None
-    wrong: int = 0
     methods: list[MethodScores]
+    noise: list[NoiseScores]
+    mistakes: list[Mistakes]
     pairs: list[ExplainedPair]
     examples: list[ExplanationExample]

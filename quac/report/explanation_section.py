@@ -12,11 +12,18 @@ from PIL import Image
 from quac.data.images import to_8_bit, to_image
 from quac.data.stage_images import read_array, read_pixels
 from quac.data.store import evenly_spaced
-from quac.report.explanation_parts import ExplainedPair, ExplanationExample, Explanations, MethodScores
+from quac.explanation.summary import summarize
+from quac.report.explanation_parts import (
+    ExplainedPair,
+    ExplanationExample,
+    Explanations,
+    MethodScores,
+    Mistakes,
+    NoiseScores,
+)
 from quac.report.pictures import Picture, Pictures, data_uri, fit_pictures, picture_of
 from quac.system.tables import read_table
 
-CURVE_POINTS = 21  # of the 101 mask sizes
 EXAMPLES = 2  # of a pair and style kind: that of the highest score, and a typical one
 MAX_BYTES, SIDES = 2_000_000, (128, 64, 32)  # of all pictures together, and of one at most
 MASK_COLOUR = (255, 0, 190)
@@ -34,15 +41,19 @@ def show_explanations(tables: Iterable[Path], split: str, classes: list[str], qu
     opened = [(Path(path), read_table(path)) for path in tables]
     if not opened:
         return None, {}
-    wrong = 0
     methods: list[MethodScores] = []
+    noise: list[NoiseScores] = []
+    mistakes: list[Mistakes] = []
     pairs: list[ExplainedPair] = []
     examples: list[tuple[ExplanationExample, dict[str, Picture]]] = []
     for path, table in opened:
         right = table["right"].astype(bool)
-        wrong += table[~right].drop_duplicates(["kind", "query", "target"]).shape[0]
+        mistakes.append(_mistakes(path.stem, table[~right & table["best"].astype(bool)], table.attrs["mistakes"]))
+        if made := table.attrs["noise"]:
+            noise.append(NoiseScores(kind=path.stem, **made))
         for kind, of_kind in table[right].groupby("kind"):
-            methods += [_scores(str(kind), name, of_kind) for name in table.attrs["methods"]]
+            rows = {str(name): of_method for name, of_method in of_kind.groupby("method")}
+            methods += [_scores(str(kind), name, rows[name]) for name in table.attrs["methods"]]
             pairs += _pairs(str(kind), of_kind, classes)
             folders = {name: path.parent / folder for name, folder in table.attrs["paths"].items()}
             examples += _examples(str(kind), of_kind, classes, folders, query)
@@ -51,8 +62,9 @@ def show_explanations(tables: Iterable[Path], split: str, classes: list[str], qu
     part = Explanations(
         split=split,
         max_per_pair=opened[0][1].attrs["max_per_pair"],
-        wrong=wrong,
         methods=methods,
+        noise=noise,
+        mistakes=mistakes,
         pairs=pairs,
         examples=[example for example, _ in examples[:count]],
     )
@@ -60,24 +72,12 @@ def show_explanations(tables: Iterable[Path], split: str, classes: list[str], qu
     return part, {"examples": shown}
 
 
-def _scores(kind: str, method: str, table: pd.DataFrame) -> MethodScores:
-    rows = table[table["method"] == method]
-    curves = np.stack(rows["curve"].to_list())
-    low, middle, high = np.quantile(curves[:, :: 100 // (CURVE_POINTS - 1)], [0.25, 0.5, 0.75], axis=0).tolist()
-    marker = "counterfactual_predicted_by_"
-    oracles = [name.removeprefix(marker) for name in map(str, table) if name.startswith(marker)]
-    return MethodScores(
-        kind=kind,
-        method=method,
-        conversions=len(rows),
-        quac_score=float(rows["quac_score"].median()),
-        mask_size=float(rows["mask_size"].median()),
-        flipped=float((rows["counterfactual_predicted"] == rows["target"]).mean()),
-        flipped_by={name: float((rows[marker + name] == rows["target"]).mean()) for name in oracles},
-        curve=middle,
-        curve_low=low,
-        curve_high=high,
-    )
+def _scores(kind: str, method: str, rows: pd.DataFrame) -> MethodScores:
+    return MethodScores(kind=kind, method=method, **summarize(rows))
+
+
+def _mistakes(kind: str, best: pd.DataFrame, counts: dict[str, int]) -> Mistakes:
+    return Mistakes(kind=kind, **counts, explained=_scores(kind, "best of each", best) if len(best) else None)
 
 
 def _pairs(kind: str, table: pd.DataFrame, classes: list[str]) -> list[ExplainedPair]:

@@ -1,7 +1,7 @@
 """The report's charts, as inline SVG. What is black in them takes the page's text colour, also on dark pages."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -170,8 +170,11 @@ def fit_curves(fit: Fit) -> Markup:
     return Markup().join(charts)
 
 
-def quac_curves(methods: list[MethodScores]) -> Markup:
-    """Change of the target's probability over the mask size, median and quartiles; a chart for each style kind."""
+def quac_curves(methods: list[MethodScores], noise: Sequence[MethodScores] = ()) -> Markup:
+    """Change of the target's probability over the mask size, median and quartiles; a chart for each style kind.
+
+    `noise` in place of conversions is dashed.
+    """
     charts: list[Markup] = []
     for kind in dict.fromkeys(scores.kind for scores in methods):
         with chart(charts, f"What a mask of a size changes, {kind} styles", "mask size") as axis:
@@ -181,6 +184,9 @@ def quac_curves(methods: list[MethodScores]) -> Markup:
                 colour = PALETTE[number % len(PALETTE)]
                 axis.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
                 axis.plot(x, middle, color=colour, lw=1.4, label=scores.method)
+            for scores in (row for row in noise if row.kind == kind):
+                x = np.linspace(0, 1, len(scores.curve))
+                axis.plot(x, np.array(scores.curve, float), "--", color="0.4", lw=1.2, label="noise (control)")
             axis.set(ylabel="change of P(target)", xlim=(0, 1))
             axis.legend(fontsize=8, frameon=False, loc="lower right")
     return Markup().join(charts)

@@ -100,9 +100,9 @@ def test_mask_settings_are_in_the_keys_of_what_converts_if_masks_are_used():
     keys, edge = keys_of(tiny_config()), {"mask_edge": 3}
     assert not any("mask" in setting for stage in keys.values() for setting in stage)
     assert changed(conversion=edge) == set()
-    assert changed(conversion={"mask": "paste"}) == CONVERTING
+    assert changed(conversion={"mask": "paste"}) == {*CONVERTING, *EXPLAIN}
     pasted, soft = (keys_of(tiny_config(conversion={"mask": "paste", **more})) for more in ({}, edge))
-    assert {stage for stage in keys if pasted[stage] != soft[stage]} == CONVERTING
+    assert {stage for stage in keys if pasted[stage] != soft[stage]} == {*CONVERTING, *EXPLAIN}
 
 
 def test_oracles_are_no_input_of_training_selection_and_the_classifier():

@@ -171,7 +171,7 @@ def test_the_tables_of_shards_together_are_the_whole_table(masked, untrained):
 def test_metrics_are_of_the_masked_images(masked, untrained):
     """Also after conversion back, which is by the same mask: nothing is left of what lies outside."""
     table, plain = untrained.convert(masks=masks_of(masked)), untrained.convert()
-    keys = ["kind", "source", "target", "try", "query"]
+    keys = ["kind", "source", "target", "correction", "try", "query"]
     both = table.merge(plain, on=keys, suffixes=("", "_whole"))
     assert len(both) == len(table) == len(plain)
     whole = both["query"] == "a/0.png"

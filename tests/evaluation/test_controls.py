@@ -14,8 +14,8 @@ from helpers.builders import (
 )
 from PIL import Image
 
+from quac.classifier.adversarial_noise import LADDER
 from quac.data.store import Store, build_store
-from quac.evaluation.adversarial_noise import LADDER
 from quac.evaluation.controls import MAX_IMAGES, ControlFiles, Controls, max_queries, summarize
 from quac.system.tables import read_table, write_table
 

@@ -56,6 +56,6 @@ def test_images_of_all_shards_lie_in_one_folder(tmp_path):
 
 def test_a_shard_may_have_no_queries():
     """More jobs than batches."""
-    empty = replace(shard(1), frame=pd.DataFrame({"batch": pd.Series(dtype=int)}))
+    empty = replace(shard(1), table=pd.DataFrame({"batch": pd.Series(dtype=int)}))
     whole = gather_tries({"1.parquet": empty, "0.parquet": shard(0)})
     pd.testing.assert_frame_equal(whole.frame, shard(0).frame)

@@ -72,14 +72,16 @@ def test_a_split_is_converted_by_one_style_kind_and_measured_in_full(folder, com
     assert different[["ssim", "cycle", "diversity", "logit_along", "p_target_by_strict"]].notna().all(axis=None)
     assert whole.frame["identified"].isin([0.0, 1.0]).all()
     assert len(whole.frame) == 5 * (2 + 1)
-    assert len(list((tmp_path / "images").rglob("*.png"))) == 5
+    wrong = whole.frame.loc[whole.frame["query_predicted"] != whole.frame["source"], "query"].nunique()
+    assert len(whole.table) == len(whole.frame) + 2 * wrong
+    assert len(list((tmp_path / "images").rglob("*.png"))) == 5 + wrong
     for i in range(2):
         shard = opened.convert(oracles, tmp_path / f"images{i}", shard=(i, 2))
         shard.write(tmp_path / f"{i}.parquet")
     folders = [tmp_path / f"images{i}" for i in range(2)]
     gather([tmp_path / f"{i}.parquet" for i in range(2)], tmp_path / "whole.parquet", folders, tmp_path / "together")
     gathered = Tries.read(tmp_path / "whole.parquet")
-    pd.testing.assert_frame_equal(gathered.frame, whole.frame, check_exact=True)
+    pd.testing.assert_frame_equal(gathered.table, whole.table, check_exact=True)
     assert gathered.shard == [0, 1]
     for path in (tmp_path / "images").rglob("*.png"):
         assert file_sha256(path) == file_sha256(tmp_path / "together" / path.relative_to(tmp_path / "images"))

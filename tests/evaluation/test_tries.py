@@ -66,7 +66,7 @@ def own_style(made, x, name):
 
 def test_every_query_is_converted_into_its_class_once_a_kind(made):
     """By its own style, or by the first latent that is drawn for it."""
-    diagonal = made.table[made.table["source"] == made.table["target"]]
+    diagonal = made.table[(made.table["source"] == made.table["target"]) & ~made.table["correction"]]
     assert len(diagonal) == 2 * len(made.store)
     assert not diagonal.duplicated(["kind", "query"]).any()
     assert set(diagonal["try"]) == {0}
@@ -81,6 +81,25 @@ def test_every_query_is_converted_into_its_class_once_a_kind(made):
         image = converted(made, x, style)
         assert row.l1 == pytest.approx((image - x).abs().mean().item(), abs=5e-5)
         assert row.best
+
+
+def test_queries_that_the_classifier_gets_wrong_are_converted_into_their_class(made):
+    """With all tries, by styles like those of any other class; and no others are."""
+    corrections = made.table[made.table["correction"]]
+    assert (corrections["source"] == corrections["target"]).all()
+    p = made.first(load(made.store, list(range(len(made.store))), CPU, 2.0, -1.0))
+    wrong = made.store.paths[p.argmax(1).numpy() != made.store.labels]
+    assert 0 < len(wrong) < len(made.store)
+    keys = set(corrections[["kind", "query", "try"]].itertuples(index=False, name=None))
+    assert keys == {(kind, path, n) for kind in ("latent", "reference") for path in wrong for n in range(3)}
+    assert len(keys) == len(corrections)
+    references = dict(zip(made.store.paths, range(len(made.store)), strict=True))
+    for row in corrections[corrections["kind"] == "reference"].itertuples():
+        assert row.style.startswith(f"{row.source}/")
+        x, reference = query_of(made, row), load(made.store, [references[row.style]], CPU, 2.0, -1.0)
+        image = converted(made, x, own_style(made, reference, row.source))
+        assert row.l1 == pytest.approx((image - x).abs().mean().item(), abs=5e-5)
+    assert (corrections.groupby(["kind", "query"])["best"].sum() == 1).all()
 
 
 def test_the_distances_of_a_try(made):
@@ -130,7 +149,7 @@ def test_diversity_is_the_mean_distance_to_the_other_tries(made):
     torch.testing.assert_close(apart[:, 1], torch.tensor([1.0, 0.75, 1.25]))
     assert (apart[:, 0] == 0).all()
     assert diversity(levels[:1])[0].isnan().all()
-    own = made.table["source"] == made.table["target"]
+    own = (made.table["source"] == made.table["target"]) & ~made.table["correction"]
     assert made.table.loc[own, "diversity"].isna().all()
     assert (made.table.loc[~own & (made.table["kind"] == "latent"), "diversity"] > 0).all()
 
@@ -185,7 +204,9 @@ def test_a_table_is_read_as_it_was_written(made, tmp_path):
     about |= {"max_per_class": None, "shard": [0, 1], "found": {"a": 1}, "masked": None, "provenance": {"keys": ["k"]}}
     Tries(made.table, **about).write(tmp_path / "t.parquet")
     tries = Tries.read(tmp_path / "t.parquet")
-    pd.testing.assert_frame_equal(tries.frame, made.table)
+    pd.testing.assert_frame_equal(tries.table, made.table)
+    assert len(tries.frame) == len(made.table) - made.table["correction"].sum() < len(made.table)
+    assert not tries.frame["correction"].any()
     assert {name: getattr(tries, name) for name in about} == about
     made.table.to_parquet(tmp_path / "other.parquet")
     with pytest.raises(QuacError, match=r"other\.parquet: not a table of tries"):

@@ -11,7 +11,8 @@ from quac import Explanations
 from quac.data.result_names import output_path
 from quac.explanation.split_explanation import ExplanationFiles, ExplanationFolders, write_explanations
 from quac.system.errors import QuacError
-from quac.system.tables import write_table
+from quac.system.files import write_json
+from quac.system.tables import read_table, write_table
 
 
 class Record:
@@ -27,23 +28,27 @@ class Corner(torch.nn.Module):
 
 @pytest.fixture
 def run(tmp_path):
-    """A run's folder in which dark queries were converted by a bright corner."""
+    """A run's folder: three queries are converted by a bright corner, one that is called wrong by a dark one."""
     store = make_store(tmp_path / "data", {"across": 4, "along": 1})
     folders = ExplanationFolders(*(tmp_path / name for name in ("generated", "attributions", "masks", "c")))
     rows = []
     for row, query in enumerate(store.paths[:4]):
         pixels = store[row][0].copy()
-        pixels[:16, :16] = 255 - 20 * row
-        path = folders.generated / output_path(query, "across", "along")
+        wrong = row == 3
+        pixels[:16, :16] = 0 if wrong else 255 - 20 * row
+        target = "across" if wrong else "along"
+        path = folders.generated / output_path(query, "across", target)
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
-        about = {"query": query, "digest": store.digests[row], "source": "across", "target": "along", "try": 0}
-        about |= {"kind": "latent", "style": "s", "predicted": "along", "best": True}
-        rows.append({**about, "query_predicted": ["across", "along"][row == 3]})
+        about = {"query": query, "digest": store.digests[row], "source": "across", "target": target, "try": 0}
+        about |= {"kind": "latent", "style": "s", "predicted": target, "best": True, "correction": wrong}
+        rows.append({**about, "query_predicted": ["across", "along"][wrong]})
     write_table(tmp_path / "tries.parquet", pd.DataFrame(rows))
     classifier = save_classifier(tmp_path / "corner.pt", Corner())
+    write_json(tmp_path / "controls.json", {"split": "validation", "noise": {"eps": 0.25}})
     files = ExplanationFiles(
         tmp_path / "tries.parquet",
+        tmp_path / "controls.json",
         classifier,
         [],
         tmp_path / "data/pixels.store",
@@ -60,8 +65,9 @@ def test_explanations_are_selected_and_shown(run, tmp_path_factory):
     run.rename(moved)  # paths in the table are relative to it
     found = Explanations.load(moved / "explanations/latent.parquet")
     assert len(found) == 4
-    assert len(found.source("across").target("along")) == 4
-    assert len(found.source("along")) == 0
+    assert len(found.source("across").target("along")) == 3
+    assert len(found.source("along").target("across")) == 1
+    assert found.source("along").frame["class"].tolist() == ["across"]
     assert (len(found.right_queries()), len(found.wrong_queries())) == (3, 1)
     scores = [explanation.score for explanation in found.top(2)]
     assert scores == sorted(found.frame["quac_score"], reverse=True)[:2]
@@ -77,6 +83,15 @@ def test_explanations_are_selected_and_shown(run, tmp_path_factory):
     figure = one.plot()
     assert len(figure.axes) == 4
     figure.savefig(moved / "figure.png")
+
+
+def test_mistakes_and_noise_are_counted_apart(run):
+    attributes = read_table(run / "explanations/latent.parquet").attrs
+    assert attributes["mistakes"] == {"queries": 1, "corrected": 1}
+    noise = attributes["noise"]
+    assert (noise["method"], noise["eps"], noise["conversions"], noise["flipped_by"]) == ("d_ig", 0.25, 3, {})
+    assert 0 < noise["quac_score"] < 1
+    assert len(noise["curve"]) == 21
 
 
 def test_other_tables_are_refused(run):

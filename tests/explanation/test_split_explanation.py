@@ -12,7 +12,8 @@ from quac.config.training import Model
 from quac.data.batches import to_range
 from quac.data.result_names import output_path
 from quac.explanation.attribution import METHODS
-from quac.explanation.split_explanation import ExplanationFolders, converted_tries, explain_split
+from quac.explanation.split_explanation import ExplanationFolders, converted_tries, explain_noise, explain_split
+from quac.explanation.summary import summarize
 from quac.system.errors import QuacError
 
 CLASSES = ["bright", "dark"]
@@ -62,7 +63,7 @@ def tries(store, folders):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
         about = {"query": query, "digest": store.digests[row], "source": source, "target": target, "kind": "latent"}
-        about |= {"style": "s", "query_predicted": source}
+        about |= {"style": "s", "query_predicted": source, "correction": False}
         rows += [{**about, "try": number, "predicted": target, "best": number == 1} for number in range(2)]
         rows.append({**about, "target": source, "try": 0, "predicted": source, "best": True})
     return pd.DataFrame(rows)
@@ -111,6 +112,82 @@ def test_the_files_are_what_was_judged(tries, store, folders, tmp_path):
         if kept.is_file():
             attribution = np.load(kept)
             assert (attribution.dtype, attribution.min(), attribution.max()) == (np.float16, 0, 1)
+
+
+@pytest.fixture
+def mistaken(tries, store, folders):
+    """The first query of each class is called the other; converted into its own class it is called that."""
+    rows = []
+    for source in CLASSES:
+        target = CLASSES[1 - CLASSES.index(source)]
+        query = tries.loc[tries["source"] == source, "query"].iloc[0]
+        tries.loc[tries["query"] == query, "query_predicted"] = target
+        pixels = store[list(store.paths).index(query)][0].copy()
+        pixels[:16, :16] = 255 if source == "bright" else 0
+        path = folders.generated / output_path(query, source, source)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+        about = tries[tries["query"] == query].iloc[0].to_dict()
+        about |= {"target": source, "predicted": source, "try": 1, "correction": True, "best": True}
+        rows.append(about)
+    return pd.concat([tries, pd.DataFrame(rows)], ignore_index=True)
+
+
+def test_mistakes_are_explained_into_their_own_class_and_counted_apart(mistaken, store, folders, tmp_path):
+    chosen = converted_tries(mistaken, 2, 0)
+    wrong = chosen[chosen["correction"]]
+    assert (wrong["class"] == wrong["target"]).all()
+    assert (wrong["source"] != wrong["class"]).all()
+    assert sorted(wrong["target"]) == CLASSES
+    right = chosen[~chosen["correction"]]
+    assert right.groupby(["source", "target"]).size().tolist() == [2, 2]  # the third is the mistake
+    assert not set(right["query"]) & set(wrong["query"])
+    table = explained(chosen, store, folders, tmp_path, ["d_ig"])
+    assert table.groupby("right").size().to_dict() == {False: 2, True: 4}
+    for row in table[~table["right"]].itertuples():
+        assert row.file.startswith(f"{row.target}/{row.target}/")
+        assert row.counterfactual_predicted == row.target == row._3  # its class
+        assert (folders.counterfactuals / f"d_ig/{row.file}.png").is_file()
+
+
+def test_noise_is_explained_in_place_of_the_conversions_of_right_queries(mistaken, store, folders, tmp_path):
+    """It changes what the classifier looks at, and no other classifier calls it the target."""
+    judge = judge_of(tmp_path / "corner.pt", Corner())
+    oracles = {"whole": judge_of(tmp_path / "whole.pt", Brightness())}
+    chosen, scaling = converted_tries(mistaken, None, 0), {"scale": 2.0, "shift": -1.0}
+    rows = {
+        eps: explain_noise(chosen, store, judge, oracles, folders, "d_ig", eps, **scaling) for eps in (1 / 255, 0.6)
+    }
+    assert {len(table) for table in rows.values()} == {4}
+    assert (rows[0.6]["counterfactual_predicted"] == rows[0.6]["target"]).all()
+    assert rows[0.6]["mask_size"].between(0, 0.25, inclusive="right").all()
+    assert (rows[0.6]["quac_score"] > rows[1 / 255]["quac_score"].max()).all()
+    assert rows[1 / 255]["quac_score"].abs().max() < 0.05
+    assert not list(folders.counterfactuals.glob("**/*"))
+    nowhere = explain_noise(chosen, store, judge, {}, folders, "d_ig", 0.6, Nowhere(), **scaling)
+    assert nowhere["quac_score"].abs().max() == 0
+
+
+class Nowhere:
+    """Masks that let nothing change."""
+
+    def read(self, rows, quiet=False):
+        pass
+
+    def __getitem__(self, rows):
+        return np.zeros((len(rows), 1, 32, 32), np.float32)
+
+
+def test_explanations_in_numbers():
+    curves = [np.linspace(0, top, 101) for top in (0.2, 0.4, 0.9)]
+    rows = pd.DataFrame({"target": ["a", "a", "b"], "quac_score": [0.1, 0.3, 0.8], "mask_size": [0.5, 0.1, 0.2]})
+    rows["counterfactual_predicted"], rows["counterfactual_predicted_by_o"] = ["a", "b", "b"], ["b", "b", "a"]
+    numbers = summarize(rows.assign(curve=curves))
+    assert (numbers["conversions"], numbers["quac_score"], numbers["mask_size"]) == (3, 0.3, 0.2)
+    assert (numbers["flipped"], numbers["flipped_by"]) == (pytest.approx(2 / 3), {"o": 0.0})
+    assert numbers["curve"] == pytest.approx(np.linspace(0, 0.4, 21))
+    assert numbers["curve_low"][-1] == pytest.approx(0.3)
+    assert numbers["curve_high"][-1] == pytest.approx(0.65)
 
 
 def test_a_pair_has_at_most_so_many_drawn_by_the_seed(tries):

@@ -57,6 +57,7 @@ def test_every_image_of_validation_and_test_is_converted(finished):
     for split, count in (("validation", 5), ("test", 4)):
         for kind in STYLE_KINDS:
             table = read_table(finished.root / f"conversion/{split}/{kind}.parquet")
+            table = table[~table["correction"]]
             assert len(table) == 2 * count * (2 + 1)  # two tries into the other class, one into its own
             for source, target in (("along", "across"), ("across", "along")):
                 folder = finished.root / "generated_images" / split / kind / source / target
@@ -70,6 +71,9 @@ def test_a_table_row_records_its_query_style_and_classes(finished):
     assert {"query", "digest", "source", "target", "predicted", "try", "style", "p_source", "p_target", "l1"} <= set(
         table
     )
+    wrong = table["query_predicted"] != table["source"]
+    assert set(table.loc[wrong, "query"]) == set(table.loc[table["correction"], "query"])
+    table = table[~table["correction"]]
     drawn, diagonal = (table[(table["source"] != table["target"]) == apart] for apart in (True, False))
     assert set(diagonal["style"]) == {"own"}
     assert set(diagonal["try"]) == {0}

@@ -3,6 +3,7 @@ rule explain:
         table=in_run("conversion/{split}/{kind}.parquet"),
         # As every_image_folder.
         generated=lambda wc: ancient(in_run("generated_images/{split}/{kind}")(wc)),
+        controls=in_run("evaluation/{split}/controls.json"),
         classifier=classifier_file,
         oracles=oracles,
         store=in_data("{split}.store"),
@@ -25,7 +26,7 @@ rule explain:
         oracles=option_per_file("--oracle", "oracles"),
         options=device_options,
     shell:
-        "quac explain --key {input.key:q} --table {input.table:q} --generated {input.generated:q}"
+        "quac explain --key {input.key:q} --table {input.table:q} --controls {input.controls:q} --generated {input.generated:q}"
         " --classifier {input.classifier:q} {params.oracles:q} --store {input.store:q} --index {input.index:q}"
         " --out {output.table:q} --attributions {output.attributions:q} --masks {output.masks:q}"
         " --counterfactuals {output.counterfactuals:q} {params.options} --log-file {log:q}"

@@ -5,8 +5,8 @@ import pytest
 import torch
 from helpers.builders import Brightness, judging, save_classifier
 
+from quac.classifier.adversarial_noise import LADDER, fault_of_gradients, smallest_eps, targeted_pgd
 from quac.classifier.judge import Judge
-from quac.evaluation.adversarial_noise import LADDER, fault_of_gradients, smallest_eps, targeted_pgd
 
 CPU = torch.device("cpu")
 
@@ -26,10 +26,10 @@ def test_noise_stays_within_its_limits_and_its_mask(tmp_path):
     mask[:, :, :16], mask[:, :, 16:20] = 1, 0.5
     judge = judge_of(tmp_path)
     for target, sign in enumerate((-1, 1)):
-        whole = targeted_pgd(judge, x, target, 0.125, (-1, 1))
+        whole = targeted_pgd(judge, x, torch.full((len(x),), target), 0.125, (-1, 1))
         # Every pixel counts alike for the mean, so all change by as much as they may.
         assert torch.allclose(whole, (x + sign * 0.125).clamp(-1, 1), atol=1e-6)
-        masked = targeted_pgd(judge, x, target, 0.125, (-1, 1), mask)
+        masked = targeted_pgd(judge, x, torch.full((len(x),), target), 0.125, (-1, 1), mask)
         assert torch.equal(masked[:, :, 20:], x[:, :, 20:])
         assert torch.allclose(masked[:, :, :16], whole[:, :, :16])
         assert ((masked - x)[:, :, 16:20].abs() <= 0.125 + 1e-6).all()
@@ -40,7 +40,7 @@ def test_gradients_pass_through_size_and_range_of_the_classifier(tmp_path, optio
     judge, x = judge_of(tmp_path, **options), torch.full((1, 1, 32, 32), -0.05)
     assert fault_of_gradients(judge, x) == ""
     level = 0.1 if "scale" not in options else 1.0  # this one's border lies at -1, so all is bright
-    image = targeted_pgd(judge, x, 1, level, (-1, 1))
+    image = targeted_pgd(judge, x, torch.tensor([1]), level, (-1, 1))
     assert judge(image).argmax(1).item() == 1
     assert (image - x).abs().max() <= level + 1e-6
 

@@ -15,23 +15,24 @@ LADDER = tuple(n / 255 for n in (*range(1, 16), *range(16, 32, 2), *range(32, 57
 
 
 def targeted_pgd(
-    judge: Judge, x: Tensor, target: int, eps: float, limits: tuple[float, float], mask: Tensor | None = None
+    judge: Judge, x: Tensor, targets: Tensor, eps: float, limits: tuple[float, float], mask: Tensor | None = None
 ) -> Tensor:
-    """Change images so that the classifier calls them the target: projected gradient descent (arXiv 1706.06083, eq. 1).
+    """Change images so that the classifier calls them the targets: projected gradient descent (arXiv 1706.06083,
+    eq. 1).
 
     STEPS steps by the sign of the gradient of the target's log-probability, from the images as they are.
 
     Args:
         judge: must give gradients, see `fault_of_gradients`.
         x: images (B, C, H, W) in the range of the networks.
-        target: label.
+        targets: (B,) int64, labels.
         eps: largest change of a value (L-inf), in the range of the networks.
         limits: smallest and largest value of an image.
         mask: (B, 1, H, W); the change is multiplied by it. None: all may change.
     """
     change = torch.zeros_like(x)
     for _ in range(STEPS):
-        change = (change + STEP_SIZE * eps * _gradient(judge, x + change, target).sign()).clamp(-eps, eps)
+        change = (change + STEP_SIZE * eps * _gradient(judge, x + change, targets).sign()).clamp(-eps, eps)
         change = (x + (change if mask is None else change * mask)).clamp(*limits) - x
     return x + change
 
@@ -39,7 +40,8 @@ def targeted_pgd(
 def fault_of_gradients(judge: Judge, x: Tensor) -> str:
     """Why a classifier gives no gradients with respect to images (B, C, H, W); "" if it does."""
     try:
-        gradients = [_gradient(judge, x, label) for label in range(len(judge.classes))]
+        labels = (torch.full((len(x),), label, device=x.device) for label in range(len(judge.classes)))
+        gradients = [_gradient(judge, x, of_all) for of_all in labels]
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # of TorchScript, of exported programs, or of quantised operations
@@ -49,12 +51,12 @@ def fault_of_gradients(judge: Judge, x: Tensor) -> str:
     return ""
 
 
-def _gradient(judge: Judge, images: Tensor, target: int) -> Tensor:
-    """That of the target's log-probability with respect to the images (B, C, H, W)."""
+def _gradient(judge: Judge, images: Tensor, targets: Tensor) -> Tensor:
+    """That of the log-probability of the targets (B,) with respect to the images (B, C, H, W)."""
     with torch.enable_grad():
         images = images.detach().requires_grad_()
-        log_p = judge.logits(images).log_softmax(1)[:, target].sum()
-        return torch.autograd.grad(log_p, images)[0].nan_to_num()
+        log_p = judge.logits(images).log_softmax(1).gather(1, targets[:, None])
+        return torch.autograd.grad(log_p.sum(), images)[0].nan_to_num()
 
 
 def smallest_eps(reaches: Callable[[float], bool]) -> tuple[float, bool]:
