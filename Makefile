@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .PHONY: demo test test-slow lint docs
 .PHONY: bench bench-data bench-training bench-learning-rates bench-conversion bench-report bench-busy
-.PHONY: bench-intervals bench-calibration
+.PHONY: bench-intervals bench-calibration bench-explanation
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1
@@ -41,6 +41,9 @@ bench-learning-rates: .venv/installed
 
 bench-conversion: .venv/installed
 	$(BIN)/python benchmarks/conversion.py
+
+bench-explanation: .venv/installed
+	$(BIN)/python benchmarks/explanation.py
 
 bench-report: .venv/installed
 	$(BIN)/python benchmarks/report.py

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from measure import processor, table
 
-from quac.report.reading import read_report
 from quac.report.controls import Controls
 from quac.report.explanation_parts import Explanations
-from quac.report.schema import Averages, Report
+from quac.report.reading import read_report
+from quac.report.schema import Averages
 
 ROOT = Path(__file__).parent.parent
 

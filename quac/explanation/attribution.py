@@ -8,10 +8,10 @@ from captum.attr import IntegratedGradients, Occlusion, Saliency
 from torch import Tensor
 
 from quac.classifier.judge import Judge
+from quac.explanation.scores import images_at_a_time
 from quac.system.keyed_random import generator_of
 
 STEPS = 50  # of the path of `d_ig`
-AT_A_TIME = 64  # images of a path that are in memory together
 OCCLUSION_WINDOWS = 8  # along a side
 
 
@@ -42,7 +42,8 @@ def _d_ig(judge: Judge, queries: Tensor, generated: Tensor, sources: Tensor, _: 
     (Integrated gradients: arXiv 1703.01365, eq. 1. The conversion as baseline: Eckstein et al. 2021.)
     """
     gradients = IntegratedGradients(judge.logits)
-    return gradients.attribute(queries, generated, sources, n_steps=STEPS, internal_batch_size=AT_A_TIME)
+    at_a_time = max(len(queries), images_at_a_time(queries))
+    return gradients.attribute(queries, generated, sources, n_steps=STEPS, internal_batch_size=at_a_time)
 
 
 def _d_ingrad(judge: Judge, queries: Tensor, generated: Tensor, sources: Tensor, _: Sequence[str]) -> Tensor:

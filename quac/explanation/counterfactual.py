@@ -9,10 +9,9 @@ from torch import Tensor
 
 from quac.classifier.judge import Judge
 from quac.explanation.morphology import blur, closing, kernel_sides
-from quac.explanation.scores import GRID, quac_curve
+from quac.explanation.scores import GRID, images_at_a_time, quac_curve
 
 THRESHOLDS = 100  # of attributions in [0, 1]: 0, 0.01, ..., 0.99
-AT_A_TIME = 256  # images that are judged together
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def find_counterfactuals(
     new = torch.cat([torch.ones_like(counts[:, :1], dtype=torch.bool), counts.diff(dim=1) != 0], 1)
     before = judge(queries).gather(1, targets[:, None])[:, 0]
     changes = torch.zeros_like(counts, dtype=torch.float32)
-    for places in torch.nonzero(new & (counts > 0)).split(AT_A_TIME):
+    for places in torch.nonzero(new & (counts > 0)).split(images_at_a_time(queries)):
         rows, columns = places.T
         masks = blur((closed[rows] > levels[columns].view(-1, 1, 1, 1)).to(queries.dtype), blur_side)
         p = judge(torch.lerp(queries[rows], generated[rows], masks))

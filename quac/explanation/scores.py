@@ -8,7 +8,8 @@ from quac.classifier.judge import Judge
 
 GRID = np.linspace(0, 1, 101)  # mask sizes at which the curve is read
 PERTURBATIONS = 50  # equal steps from the query to the conversion
-AT_A_TIME = 256  # images that are judged together
+# Of images that are judged together: on a CPU they have to fit its caches, on a GPU its memory.
+CPU_PIXELS, GPU_PIXELS = 2**17, 2**22
 
 
 def quac_curve(sizes: np.ndarray, changes: np.ndarray) -> np.ndarray:
@@ -42,7 +43,7 @@ def perturbation_curves(judge: Judge, queries: Tensor, generated: Tensor, labels
     change = (generated - queries).abs().mean(1).flatten(1)
     ranks = change.argsort(dim=1, descending=True, stable=True).argsort(1).view(len(queries), 1, *queries.shape[2:])
     ends = torch.linspace(0, change.shape[1], PERTURBATIONS + 1, device=queries.device).round()
-    at_a_time = max(1, AT_A_TIME // len(queries))
+    at_a_time = max(1, images_at_a_time(queries) // len(queries))
     parts = []
     for some in ends.split(at_a_time):
         inserted = ranks[:, None] < some.view(1, -1, 1, 1, 1)
@@ -58,3 +59,9 @@ def aupc(curves: Tensor) -> Tensor:
     COUT is that of the target less that of the source (equation 9).
     """
     return torch.trapezoid(curves, dim=1) / (curves.shape[1] - 1)
+
+
+def images_at_a_time(images: Tensor) -> int:
+    """How many images like these (B, C, H, W) the classifier gets together."""
+    pixels = CPU_PIXELS if images.device.type == "cpu" else GPU_PIXELS
+    return max(1, pixels // images[0, 0].numel())

@@ -1,13 +1,12 @@
 """Counterfactuals and scores against literal slow versions, hand-counted cases, and a classifier that is understood."""
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.literal_explanation import literal
 
 from quac.explanation.attribution import CONTROL, METHODS, attribute
 from quac.explanation.counterfactual import find_counterfactuals
-from quac.explanation.morphology import ellipse, kernel_sides
 from quac.explanation.scores import PERTURBATIONS, aupc, perturbation_curves, quac_score
 
 SIDE = 32
@@ -38,29 +37,6 @@ def batch():
 
 def labels(value, count=3):
     return torch.full((count,), value)
-
-
-def literal(judge, x, generated, attribution, target):
-    """QuAC's definition, image by image and threshold by threshold, with OpenCV. Returns sizes, changes, hybrids."""
-    side, blur_side = kernel_sides(x.shape)
-    sigma = 0.3 * ((blur_side - 1) * 0.5 - 1) + 0.8
-    element, anchor = ellipse(side).astype(np.uint8), side // 2
-    reflected, other = np.ascontiguousarray(element[::-1, ::-1]), side - 1 - anchor
-    before, sizes, changes, hybrids = judge(x[None])[0, target], [], [], []
-    for threshold in np.arange(-100, 100) / 100:
-        mask, size = np.zeros(x.shape, np.float32), 0
-        for channel in range(len(x)):
-            above = (attribution[channel].numpy() > threshold).astype(np.uint8)
-            above = cv2.dilate(above, element, anchor=(anchor, anchor))
-            above = cv2.erode(above, reflected, anchor=(other, other))
-            size += int(above.sum())
-            mask[channel] = cv2.GaussianBlur(above.astype(np.float32), (blur_side, blur_side), sigma)
-        mask = torch.from_numpy(mask)
-        hybrid = generated * mask + x * (1 - mask)
-        hybrids.append(hybrid)
-        sizes.append(size / mask.numel())
-        changes.append(float(judge(hybrid[None])[0, target] - before))
-    return np.array(sizes), np.array(changes), hybrids
 
 
 @pytest.mark.parametrize("method", METHODS)
