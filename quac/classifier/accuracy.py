@@ -52,6 +52,12 @@ def accuracy_report(logits: np.ndarray, labels: np.ndarray, classes: Sequence[st
     }
 
 
+def class_accuracies(confusion: np.ndarray) -> np.ndarray:
+    """(classes,) the share of the images of each class that are judged so, from `confusion_matrix`; NaN without any."""
+    with np.errstate(invalid="ignore"):
+        return confusion.diagonal() / confusion.sum(1)
+
+
 def confusion_matrix(judged: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     """Number of images by true class (rows) and judged class (columns); `judged` and `labels` are (images,)."""
     confusion = np.zeros((classes, classes), int)

@@ -12,6 +12,7 @@ from quac.classifier.accuracy import accuracy_report, judge_store
 from quac.classifier.diagnosis import require_accuracy
 from quac.classifier.judge import Judge, open_oracles
 from quac.config import Config
+from quac.data.batches import batches_of, load
 from quac.data.store import Store
 from quac.system.console import log
 from quac.system.errors import QuacError
@@ -30,9 +31,9 @@ def check_classifier(
 
     Returns:
         `(check, table)`: the check is JSON values of the classifier: `classifier` (path), `digest`, `outputs`,
-        `channels`, `one_vs_rest` (see `are_one_vs_rest`), `splits` (see `accuracy_report`), `classes`, and `oracles`,
-        {name: the same for an oracle}. The table has a row per image: `split`, `path`, `class`, and `logit_<class>` of
-        the classifier.
+        `channels`, `left_out` (classes), `has_one_output`, `one_vs_rest` (see `are_one_vs_rest`), `splits` (see
+        `accuracy_report`), `classes`, and `oracles`, {name: the same for an oracle}. The table has a row per image:
+        `split`, `path`, `class`, and `logit_<class>` of the classifier.
 
     Raises QuacError if a store does not fit the networks, or the accuracy of the classifier on validation is too low.
     The log warns of an oracle whose accuracy is too low: it chooses nothing.
@@ -58,6 +59,11 @@ def _check(
     """The check of the classifier, or of an oracle by its name, and {split: logits (images, classes)}."""
     batch_size, reports, logits = config.validation_config.val_batch_size, {}, {}
     name = f"{oracle}, " if oracle else ""
+    if judge.left_out:
+        log.info("%s: classes that the data does not have are left out: %s", judge.path, ", ".join(judge.left_out))
+    if judge.has_one_output:
+        _require_logit(judge, stores["validation"], config, batch_size)
+        log.info("%s: its one output is taken for that of %s", judge.path, judge.named[1])
     for split, store in stores.items():
         logits[split] = judge_store(judge, store, config.data, batch_size, device)
         reports[split] = accuracy_report(logits[split], store.labels, judge.classes)
@@ -83,10 +89,27 @@ def _check(
         "digest": file_sha256(judge.path),
         "outputs": "probabilities" if judge.gives_probabilities else "logits",
         "channels": judge.channels,
+        "left_out": judge.left_out,
+        "has_one_output": judge.has_one_output,
         "one_vs_rest": one_vs_rest,
         "splits": reports,
     }
     return check, logits
+
+
+@torch.inference_mode()
+def _require_logit(judge: Judge, store: Store, config: Config, batch_size: int) -> None:
+    """Raise QuacError if the only output of a judge, taken for a logit, is a probability of all images of a split."""
+    if judge.gives_probabilities or judge.judging.outputs != "auto":
+        return
+    for rows in batches_of(store, np.arange(len(store)), batch_size):
+        outputs = judge.outputs(load(store, rows, judge.device, config.data.scale, config.data.shift))
+        if not ((outputs >= 0) & (outputs <= 1)).all():
+            return
+    raise QuacError(
+        f"{judge.path}: returns one number from 0 to 1 for every image, as a sigmoid does; set {judge.section}.outputs "
+        "to probabilities, or to logits if it is the logit"
+    )
 
 
 def are_one_vs_rest(outputs: np.ndarray) -> bool:

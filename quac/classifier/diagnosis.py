@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 from scipy.optimize import linear_sum_assignment
 
-from quac.classifier.accuracy import confusion_matrix, judge_store
+from quac.classifier.accuracy import class_accuracies, confusion_matrix, judge_store
 from quac.classifier.judge import Judge
 from quac.config.data import Data
 from quac.config.evaluation import PerChannel
@@ -28,7 +28,7 @@ MIN_GAIN = 0.1  # in accuracy, of another class order; a smaller gain may be cha
 
 
 class _Attempt(NamedTuple):
-    """Another way to use a classifier, and its accuracy then."""
+    """Another way to use a classifier, and its accuracy then on the class on which it is worst."""
 
     accuracy: float
     scale: PerChannel
@@ -40,19 +40,23 @@ class _Attempt(NamedTuple):
 def require_accuracy(
     judge: Judge, logits: np.ndarray, store: Store, data: Data, batch_size: int, minimum: float
 ) -> None:
-    """Raise QuacError if the accuracy of a judge on the real images of a split is below `minimum`, 0 to 1.
+    """Raise QuacError if the accuracy of a judge on the real images of a class is below `minimum`, 0 to 1.
 
-    `logits` (images, classes) are those of the images of `store`; `data` has the networks' range (scale, shift). The
-    message names the settings that would help, if there are any.
+    That over all images would be high for a judge that calls everything a frequent class. `logits` (images, classes)
+    are those of the images of `store`; `data` has the networks' range (scale, shift). The message names the settings
+    that would help, if there are any.
     """
-    accuracy = float((logits.argmax(1) == store.labels).mean())
-    if accuracy >= minimum:
+    confusion = confusion_matrix(logits.argmax(1), store.labels, len(store.classes))
+    accuracies = class_accuracies(confusion)
+    worst = int(np.nanargmin(accuracies))
+    if accuracies[worst] >= minimum:
         return
     best = max(_attempts(judge, logits, store, data, batch_size), key=lambda attempt: attempt.accuracy)
     used = _range_keys(judge.judging.scale, judge.judging.shift).replace(":", "")
     weak = (
-        f"{judge.path}: classifies {accuracy:.1%} of {len(store)} real validation images correctly with {used}, less "
-        f"than min_accuracy ({minimum:.1%}). "
+        f"{judge.path}: classifies {accuracies[worst]:.1%} of the {confusion[worst].sum()} real validation images of "
+        f"{store.classes[worst]} correctly with {used}, less than min_accuracy ({minimum:.1%}); over all classes, "
+        f"{np.nanmean(accuracies):.1%}. "
     )
     if best.accuracy < minimum:
         raise QuacError(
@@ -65,7 +69,7 @@ def require_accuracy(
         settings.append(_range_keys(best.scale, best.shift))
     if best.order:
         settings.append(f"classes: {yaml.safe_dump(best.order, default_flow_style=True, width=math.inf).strip()}")
-    better = f"Its accuracy is {best.accuracy:.1%} with {best.description}"
+    better = f"Its accuracy is at least {best.accuracy:.1%} with {best.description}"
     raise QuacError(f"{weak}{better}: set, in {judge.section}, {', '.join(settings)}")
 
 
@@ -78,10 +82,13 @@ def _attempts(judge: Judge, logits: np.ndarray, store: Store, data: Data, batch_
         outputs.append((scale, shift, description, judge_store(in_range, store, data, batch_size, judge.device)))
     for scale, shift, description, logits_in_range in outputs:
         confusion = confusion_matrix(logits_in_range.argmax(1), store.labels, len(store.classes))
-        accuracy = float(confusion.diagonal().sum() / confusion.sum())
+        accuracy = float(np.nanmin(class_accuracies(confusion)))
         yield _Attempt(accuracy, scale, shift, description)
-        true, judged = linear_sum_assignment(confusion, maximize=True)
-        permuted = float(confusion[true, judged].sum() / confusion.sum())
+        if judge.left_out or judge.has_one_output:
+            continue
+        shares = np.nan_to_num(confusion / confusion.sum(1, keepdims=True).clip(1))
+        true, judged = linear_sum_assignment(shares, maximize=True)
+        permuted = float(shares[true, judged].min())
         if permuted >= accuracy + MIN_GAIN:
             # The output that is read as the class `judged` belongs to the class `true`.
             by_output = dict(zip((judge.order[column] for column in judged), true, strict=True))

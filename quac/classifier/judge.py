@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 
 from quac.classifier.loading import load_classifier
+from quac.classifier.trial import try_out
 from quac.config.evaluation import FITTED_ORACLE, Judging, PerChannel
 from quac.config.training import Model
 from quac.data.batches import to_square
@@ -21,7 +22,16 @@ class Judge:
     """Images in the networks' range -> class probabilities.
 
     The classifier gets `scale * x + shift`, resized to its own `img_size`. Colour images are converted to grey, and
-    grey images to three equal channels, if it takes no others. It may return logits or probabilities.
+    grey images to three equal channels, if it takes no others. It may return logits or probabilities; for two classes
+    also one number, the logit or the probability of the second. Of its classes, those that the data does not have are
+    left out: the probabilities of the others are those among all its classes.
+
+    Attributes:
+        classes: names, in the order of the probabilities.
+        named: the classes of the classifier, in the order of its outputs.
+        left_out: those that the data does not have.
+        gives_probabilities: what its outputs are taken for; else logits.
+        has_one_output: whether it returns one number for two classes.
     """
 
     def __init__(
@@ -33,12 +43,13 @@ class Judge:
         device: torch.device,
         section: str = "validation_config",
     ):
-        """Load a classifier, and test it on four images.
+        """Load a classifier, and try it out, see `quac.classifier.trial`.
 
         Args:
             path: see `quac.classifier.loading.load_classifier`.
             judging: `scale` and `shift`, a number each or one per channel of the classifier; `img_size`; `outputs`:
-                logits, probabilities, or auto; `classes`, in the order of its outputs, or None: those of the data.
+                logits, probabilities, or auto; `classes`, in the order of its outputs, which may be more than those of
+                the data, or None: these.
             model: the shape of the images (img_size, input_dim).
             classes: class names of the data, in the order of the probabilities that the judge returns.
             section: of the config, for messages.
@@ -48,29 +59,46 @@ class Judge:
         self.path, self.judging, self.classes, self.section = path, judging, list(classes), section
         self.module, self.device = load_classifier(path, device), device
         named = judging.classes or self.classes
-        if sorted(named) != sorted(classes):
+        if len(set(named)) != len(named) or not set(classes) <= set(named):
             raise QuacError(
                 f"{path}: {section}.classes is {', '.join(named)}, but the data has {', '.join(classes)}; "
-                f"name these in {section}.classes, in the order of the classifier's outputs"
+                f"name these in {section}.classes, each once, in the order of the classifier's outputs"
             )
+        self.named = list(named)
+        self.left_out = [name for name in named if name not in classes]
         self.order = [named.index(name) for name in classes]
         # Kept on the device, because copying a number to it makes the CPU wait.
         self.columns = torch.tensor(self.order, device=device)
         self.constants: dict[tuple[float, ...], torch.Tensor] = {}
         self.channels, outputs = self._test(model)
+        self.has_one_output = outputs.shape[1] == 1
         sums = outputs.float().sum(1)
-        seem_probabilities = bool((outputs >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3))
+        seem_probabilities = not self.has_one_output and bool(
+            (outputs >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3)
+        )
         self.gives_probabilities = seem_probabilities if judging.outputs == "auto" else judging.outputs != "logits"
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) in the networks' range -> probabilities (B, classes), float32, differentiable."""
-        return self.logits(images).softmax(1)
+        return self.probabilities(self.logits(images))
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """As `__call__`, before the softmax; logarithms if the classifier returns probabilities."""
-        outputs = self._outputs(images, self.channels).float().index_select(1, self.columns)
+        """(B, classes): logarithms of the probabilities if the classifier returns these, or if classes are left out."""
+        outputs = self.outputs(images)
+        if self.has_one_output:
+            rest = 1 - outputs if self.gives_probabilities else -outputs / 2
+            outputs = torch.cat([rest, outputs if self.gives_probabilities else outputs / 2], 1)
         # Finite also for a probability of 0, because distances are computed from these.
-        return outputs.clamp_min(1e-12).log() if self.gives_probabilities else outputs.clamp(-MAX_LOGIT, MAX_LOGIT)
+        logits = outputs.clamp_min(1e-12).log() if self.gives_probabilities else outputs.clamp(-MAX_LOGIT, MAX_LOGIT)
+        return (logits.log_softmax(1) if self.left_out else logits).index_select(1, self.columns)
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Those of `logits` (B, classes); if classes are left out, they add up to less than 1."""
+        return logits.exp() if self.left_out else logits.softmax(1)
+
+    def outputs(self, images: torch.Tensor) -> torch.Tensor:
+        """What the classifier itself returns for images in the networks' range, float32."""
+        return self._run(images, self.channels).float()
 
     def with_range(self, scale: PerChannel, shift: PerChannel) -> "Judge":
         """The same judge with another scale and shift."""
@@ -78,7 +106,7 @@ class Judge:
         judge.judging = self.judging.model_copy(update={"scale": scale, "shift": shift})
         return judge
 
-    def _outputs(self, images: torch.Tensor, channels: int) -> Any:
+    def _run(self, images: torch.Tensor, channels: int) -> Any:
         """What the classifier returns: a tensor, unless it is refused by `_test`."""
         x = images if images.shape[1] == channels else images.expand(-1, 3, -1, -1)
         if channels < images.shape[1]:
@@ -101,6 +129,7 @@ class Judge:
                 self.constants[key] = torch.tensor(key, dtype=torch.float32, device=self.device)
         return self.constants[key]
 
+    @torch.inference_mode()
     def _test(self, model: Model) -> tuple[int, torch.Tensor]:
         """The number of channels that the classifier takes, and its outputs for four images."""
         side, input_dim = cast(int, model.img_size), cast(int, model.input_dim)  # filled in when resolved
@@ -108,8 +137,7 @@ class Judge:
         size, refused = self.judging.img_size, []
         for channels in (input_dim, 4 - input_dim):
             try:
-                with torch.inference_mode():
-                    outputs = self._outputs(probe, channels)
+                self._run(probe, channels)
                 break
             except torch.OutOfMemoryError:
                 raise
@@ -122,17 +150,14 @@ class Judge:
                 "scale and shift to a number, or one for each of its channels, save it in float32, or export it for "
                 "batches of any size"
             )
-        if not isinstance(outputs, torch.Tensor):
-            raise QuacError(
-                f"{self.path}: returns a {type(outputs).__name__} instead of a tensor (images, classes); "
-                "save a model that returns only the logits"
-            )
-        if outputs.shape != (4, len(self.classes)):
+        outputs = try_out(self.path, lambda images: self._run(images, channels), probe)
+        if outputs.shape[1] != len(self.named) and (outputs.shape[1], len(self.named)) != (1, 2):
             remedy = ", or name its classes in data.classes" if self.section == "validation_config" else ""
             raise QuacError(
-                f"{self.path}: returns outputs of shape {tuple(outputs.shape)} for 4 images, but the data has "
-                f"{len(self.classes)} classes ({', '.join(self.classes)}): expected (4, {len(self.classes)}). "
-                f"Name another classifier in {self.section}{remedy}"
+                f"{self.path}: returns outputs of shape {tuple(outputs.shape)} for 4 images, but there are "
+                f"{len(self.named)} classes ({', '.join(self.named)}): expected (4, {len(self.named)}). If it has more "
+                f"than the data, name them all in {self.section}.classes, or else name another classifier in "
+                f"{self.section}{remedy}"
             )
         return channels, outputs
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from quac.cli.command import Device, Log, Threads, user_command
+from quac.config.choices import Outputs
 from quac.system.console import log
 from quac.system.errors import QuacError
 from quac.system.files import refuse_overwrite
@@ -42,6 +43,10 @@ def convert(
     classifier_size: Annotated[
         int | None, typer.Option(min=1, help="As validation_config.img_size. Default: that of the networks.")
     ] = None,
+    classifier_outputs: Annotated[Outputs, typer.Option(help="As validation_config.outputs.")] = "auto",
+    classifier_classes: Annotated[
+        str | None, typer.Option(help="As validation_config.classes: a,b,c. Default: those of the networks.")
+    ] = None,
     masks: Annotated[
         Path | None, typer.Option(help="Folder of masks named as their images, 0 outside: outside nothing changes.")
     ] = None,
@@ -72,7 +77,9 @@ def convert(
         raise QuacError("--scale, --shift: give numbers")
     network = _open(model, device, threads, range, page)
     size = classifier_size or network.description.img_size
-    judged = {"classifier": classifier, "judging": Judging(scale=scale, shift=shift, img_size=size)}
+    classes = classifier_classes.split(",") if classifier_classes else None
+    judging = Judging(scale=scale, shift=shift, img_size=size, outputs=classifier_outputs, classes=classes)
+    judged = {"classifier": classifier, "judging": judging}
     styles = {"reference": reference, "tries": tries, "seed": seed}
     options: dict[str, Any] = {"masks": masks, "mask_edge": mask_edge, "native": native, **styles, **judged}
     convert_sources(network, source, to, out, **options)

@@ -2,6 +2,7 @@
 
 from typing import Literal, get_args
 
+Outputs = Literal["auto", "logits", "probabilities"]  # of a classifier
 StyleKind = Literal["latent", "reference"]  # where the style of a generated image comes from
 STYLE_KINDS: tuple[StyleKind, ...] = get_args(StyleKind)
 # With which style kinds each kind of conversion network converts, by `model.kind`.

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from quac.config.choices import BACKBONES, AttributionMethod, Backbone
+from quac.config.choices import BACKBONES, AttributionMethod, Backbone, Outputs
 from quac.config.section import Positive, Probability, Section, key
 
 PerChannel = float | Annotated[list[float], Field(min_length=1)]
@@ -19,10 +19,15 @@ class Judging(Section):
     )
     shift: PerChannel = key(0.0, "See `scale`.")
     img_size: Positive | None = key(None, "Side, in pixels, of the classifier's input. Default: `data.img_size`.")
-    outputs: Literal["auto", "logits", "probabilities"] = key(
-        "auto", "What the classifier returns. `auto`: probabilities if all are positive and add up to 1, else logits."
+    outputs: Outputs = key(
+        "auto",
+        "What the classifier returns. `auto`: probabilities if all are positive and add up to 1, else logits. "
+        "With two classes it may be one number, of the second.",
     )
-    classes: list[str] | None = key(None, "Classes in the order of its outputs. Default: the order of the data.")
+    classes: list[str] | None = key(
+        None,
+        "Classes in the order of its outputs; those that the data does not have are left out. Default: the data's.",
+    )
 
 
 FITTED_ORACLE = "oracle"  # the name of the oracle that the workflow trains
@@ -49,7 +54,7 @@ class Judge(Judging):
     val_batch_size: Positive = key(16, "Images per batch when converting and judging.")
     num_outs_per_domain: Positive = key(10, "Tries per query image and target class.")
     min_accuracy: Probability = key(
-        0.8, "The workflow stops if the classifier's accuracy on the validation split is lower."
+        0.8, "The workflow stops if the classifier's accuracy on a class of the validation split is lower."
     )
 
 

@@ -104,7 +104,7 @@ STAGES = {
         ),
         files=("classifier.weights",),
         home="classifier",
-        version=2,
+        version=3,
     ),
     "oracle": Stage(
         reads=(
@@ -112,6 +112,7 @@ STAGES = {
             *("run.seed", "data.augment", *SHOWN, *RANGE),
         ),
         home="classifier",
+        version=2,
     ),
     "check": Stage(
         reads=(
@@ -120,7 +121,7 @@ STAGES = {
         ),
         files=(*CLASSIFIER, "oracles.*.classifier_checkpoint"),
         home="classifier",
-        version=2,
+        version=3,
     ),
     "train": Stage(
         reads=(

@@ -85,11 +85,12 @@ class TryBatch:
     generated: list[Tensor]  # images (B, C, H, W), clamped and rounded, see `QueryBatch.as_written`
     images: list[Tensor]  # the same with the mask applied; these are judged, measured and written
     logits: list[Tensor]  # (B, classes), the classifier's; empty without one
+    judge: Judge | None = None
 
     @cached_property
     def probabilities(self) -> list[Tensor]:
         """(B, classes) of each try."""
-        return [logits.softmax(1) for logits in self.logits]
+        return [self.judge.probabilities(logits) for logits in self.logits] if self.judge else []
 
     @cached_property
     def predicted(self) -> list[Tensor]:
@@ -150,7 +151,7 @@ def convert_batch(
         images += masked
         if judge:
             logits += judge.logits(masked[0] if len(masked) == 1 else torch.cat(masked)).split(size)
-    return TryBatch(queries, target, [names for _, names in drawn], generated, images, logits)
+    return TryBatch(queries, target, [names for _, names in drawn], generated, images, logits, judge)
 
 
 @dataclass(frozen=True)

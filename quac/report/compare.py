@@ -205,7 +205,7 @@ def columns_of(runs: list[Report]) -> list[Column]:
         for kind in _kinds(runs)
     ]
     steps = [ColumnCell(str(run.selection.step), run.selection.step) for run in runs]
-    accuracies = [ColumnCell(percent(run.accuracy.accuracy), run.accuracy.accuracy, run.shown_split) for run in runs]
+    accuracies = [ColumnCell(percent(run.accuracy.balanced), run.accuracy.balanced, run.shown_split) for run in runs]
     times = [ColumnCell(duration(run.training.seconds), run.training.seconds) for run in runs]
     return [
         *differences,

@@ -80,6 +80,18 @@ class Accuracy(Part):
     calibration_limit: float | None = None  # 95 % quantile of the error of a calibrated classifier on as many images
     calibration: list[dict[str, Number]]
 
+    @property
+    def balanced(self) -> float:
+        """The mean over the classes that have images: a frequent class does not count more."""
+        known = [accuracy for accuracy in self.accuracy_per_class.values() if accuracy is not None]
+        return sum(known) / len(known)
+
+    @property
+    def worst(self) -> tuple[str, float]:
+        """The class whose images are judged right least often, and the share of them."""
+        known = {name: accuracy for name, accuracy in self.accuracy_per_class.items() if accuracy is not None}
+        return min(known.items(), key=lambda of_class: of_class[1])
+
 
 class Fit(Part):
     """The training of a classifier that the workflow trained itself.
@@ -100,6 +112,8 @@ class CheckedClassifier(Part):
     digest: str
     outputs: str
     channels: int | None = None
+    left_out: list[str] = []  # classes that the data does not have
+    has_one_output: bool = False
     one_vs_rest: bool = False  # whether its outputs, read as logits, seem to be those of a sigmoid per class
     splits: dict[str, Accuracy]
 

@@ -40,9 +40,10 @@ def _of_judge(report: Report) -> Iterator[str]:
             "please it, so the rates mean less than those of a classifier that took no part in training."
         )
     check, least = report.accuracy, report.config["validation_config"]["min_accuracy"]
-    if check.accuracy < least:
+    name, accuracy = check.worst
+    if accuracy < least:
         yield (
-            f"The classifier is right on {percent(check.accuracy)} % of the real {report.shown_split} images, "
+            f"The classifier is right on {percent(accuracy)} % of the real {report.shown_split} images of {name}, "
             f"below validation_config.min_accuracy ({percent(least)} %)."
         )
     if report.classifier.one_vs_rest:
@@ -66,9 +67,10 @@ def _of_oracles(report: Report) -> Iterator[str]:
         )
     least = report.config["validation_config"]["min_accuracy"]
     for name, oracle in report.classifier.oracles.items():
-        if (accuracy := oracle.splits[report.shown_split].accuracy) < least:
+        worst, accuracy = oracle.splits[report.shown_split].worst
+        if accuracy < least:
             yield (
-                f"{name} is right on {percent(accuracy)} % of the real {report.shown_split} images, below "
+                f"{name} is right on {percent(accuracy)} % of the real {report.shown_split} images of {worst}, below "
                 f"validation_config.min_accuracy ({percent(least)} %): its rates mean little."
             )
 

@@ -260,7 +260,7 @@ def test_oracles_are_opened_by_name(tmp_path):
         "alpha": ("1.pt", 1.0),
         "zeta": ("2.pt", 2.0),
     }
-    with pytest.raises(QuacError, match=r"Name another classifier in oracles\.alpha$"):
+    with pytest.raises(QuacError, match=r"name another classifier in oracles\.alpha$"):
         open_oracles(sections, paths, Model(img_size=32, input_dim=1), ["a", "b", "c"], CPU)
 
 

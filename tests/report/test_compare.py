@@ -77,7 +77,7 @@ def test_columns_have_the_numbers_of_the_shown_split(write):
             assert cell.text == f"{100 * cell.value:.1f}"
             assert columns[f"L1 distance, {matrix.kind}"].cells[0].value == matrix.averages.l1
     assert columns["Selected step"].cells[0].text == str(report.selection.step)
-    assert columns["Classifier accuracy, %"].cells[0].value == report.classifier.splits["test"].accuracy
+    assert columns["Classifier accuracy, %"].cells[0].value == report.classifier.splits["test"].balanced
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ rule fit_classifier:
         how=lambda wc, input: ["--weights", input.weights] if input.weights else [],
         options=device_options,
     shell:
-        "quac fit-classifier --key {input.key:q} --store {input.store:q} --index {input.index:q}"
+        # TorchScript writes sets in the order of the hashes of their strings: so, the same weights are the same file.
+        "PYTHONHASHSEED=0 quac fit-classifier --key {input.key:q} --store {input.store:q} --index {input.index:q}"
         " --validation-store {input.validation_store:q} --validation-index {input.validation_index:q}"
         " {params.how:q} --out {output.classifier:q} --record {output.record:q} {params.options} --log-file {log:q}"
 
