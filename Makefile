@@ -3,13 +3,20 @@ PYTHON ?= python3
 CORES ?= $(shell nproc)
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint docs
+.PHONY: demo demo-cells test test-slow lint docs
 .PHONY: bench bench-data bench-training bench-learning-rates bench-conversion bench-report bench-busy
 .PHONY: bench-intervals bench-calibration bench-explanation
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1
 	@echo "The report: reports/digits.html"
+
+demo-cells: .venv/installed data/cells/synthetic.json
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 --configfile config/cells.yaml
+	@echo "The report: reports/cells.html"
+
+data/cells/synthetic.json: | .venv/installed
+	$(BIN)/quac synthetic data/cells
 
 test: .venv/installed
 	$(BIN)/pytest -n $(CORES) -m "not slow and not gpu"

@@ -61,6 +61,22 @@ def split(
     write_splits(out, maker, Data(range=range, page=page), Checks().near_duplicate_distance, workers)
 
 
+@user_command
+def synthetic(
+    out: Annotated[Path, typer.Argument(help="Folder for the images.")],
+    classes: Annotated[int, typer.Option(min=2, max=6, help="Number of classes.")] = 3,
+    size: Annotated[int, typer.Option(min=32, help="Side of the images in pixels.")] = 64,
+    images: Annotated[int, typer.Option(min=10, help="Images of each class, in all splits.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed gives other images.")] = 0,
+    log_file: Log = None,
+):
+    """Write images of cells whose classes differ in known features, with masks of what may change."""
+    from quac.data.synthetic import write_synthetic
+
+    write_synthetic(out, classes, size, images, seed)
+    log.info("%s: %d images of each of %d classes", out, images, classes)
+
+
 @stage
 def split_images(key: Key, out: Out, workers: Workers = 0, log_file: Log = None):
     """Split the images of a source, for the workflow."""

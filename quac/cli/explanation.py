@@ -1,11 +1,23 @@
-"""The stage that explains a converted split."""
+"""The stages that explain a converted split."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from quac.cli.command import ClassifierFile, Device, IndexFile, Key, Log, Oracles, Out, StoreFile, Threads, stage
+from quac.cli.command import (
+    ClassifierFile,
+    Device,
+    IndexFile,
+    Key,
+    Log,
+    Oracles,
+    Out,
+    StoreFile,
+    Threads,
+    Workers,
+    stage,
+)
 from quac.config.keys import read_key
 from quac.system.provenance import Provenance
 
@@ -36,3 +48,20 @@ def explain(
     files = ExplanationFiles(table, controls, classifier, oracle or [], store, index, out)
     folders = ExplanationFolders(generated, attributions, masks, counterfactuals)
     write_explanations(config, files, folders, choose_device(device, threads), provenance)
+
+
+@stage
+def features(
+    key: Key,
+    table: Annotated[list[Path], typer.Option(help="Table of explanations; once per style kind.")],
+    store: StoreFile,
+    index: IndexFile,
+    out: Out,
+    csv: Annotated[Path, typer.Option(help="The same as CSV.")],
+    workers: Workers = 0,
+    log_file: Log = None,
+):
+    """Measure features of queries, conversions, counterfactuals and real images, and what changes."""
+    from quac.explanation.feature_changes import write_feature_changes
+
+    write_feature_changes(table, store, index, out, csv, workers, Provenance("features", key))

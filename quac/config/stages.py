@@ -164,6 +164,7 @@ STAGES = {
         splits="evaluated",
         version=2,
     ),
+    "features": Stage(reads=(), splits="evaluated"),
     "matrices": Stage(reads=(), splits="evaluated", version=2),
     "report": Stage(reads=()),
 }

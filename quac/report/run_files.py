@@ -99,6 +99,8 @@ class RunFiles:
         yield Result(inputs["controls"], shown, self.controls, {"tables": tables})
         for path, tries in zip(inputs["explanations"], tables, strict=False):  # none if they are switched off
             yield Result(path, f"{shown}, {Path(tries).stem}", _attributes(path), {"table": tries})
+        for path in inputs["features"]:
+            yield Result(path, shown, _attributes(path), {"explanations": inputs["explanations"]})
         yield Result(inputs["styles"], self.styles["split"], self.styles)
 
 

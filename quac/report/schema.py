@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 from quac.report.controls import Controls
 from quac.report.explanation_parts import Explanations
+from quac.report.feature_parts import FeatureChanges
 from quac.report.parts import Number, Numbers, Part
 from quac.report.query_hits import QueryHits
 
@@ -308,6 +309,7 @@ class Report(Part):
     controls: Controls | None = None
     gallery: Gallery | None = None
     explanations: Explanations | None = None
+    features: FeatureChanges | None = None
     styles: StyleGrids | None = None
     config: dict[str, Any]  # the resolved config
     changed: list[tuple[str, Any]] = []  # the settings that differ from the defaults

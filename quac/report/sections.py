@@ -18,6 +18,7 @@ from quac.data.store import evenly_spaced
 from quac.report import schema
 from quac.report.explanation_parts import Explanations
 from quac.report.explanation_section import show_explanations
+from quac.report.feature_section import FeatureChanges, show_features
 from quac.report.gallery import COLUMNS, choose_entries, show_examples
 from quac.report.pictures import Pictures, picture_of, query_picture
 from quac.report.run_files import RunFiles
@@ -158,6 +159,10 @@ def _explanations(run: RunFiles) -> tuple[Explanations | None, Pictures]:
     return show_explanations(run.inputs["explanations"], shown, run.classes, partial(run.query, shown))
 
 
+def _features(run: RunFiles) -> tuple[FeatureChanges | None, Pictures]:
+    return show_features(run.inputs["features"], run.config.shown_split), {}
+
+
 def _styles(run: RunFiles) -> tuple[schema.StyleGrids, Pictures]:
     """Pictures: see `show_grids`."""
 
@@ -185,6 +190,7 @@ _ALL = (
     ReportSection("controls", "Controls", "controls", _controls),
     ReportSection("examples", "Examples", "gallery", _gallery),
     ReportSection("explanations", "Explanations", "explanations", _explanations),
+    ReportSection("features", "What changed", "features", _features),
     ReportSection("styles", "Styles", "styles", _styles),
     ReportSection("provenance", "Provenance"),
 )

@@ -123,7 +123,7 @@ def test_logits_and_probabilities_of_a_classifier_give_the_same_distances(tmp_pa
             self.register_buffer("weights", weights)
 
         def forward(self, x):
-            return x.flatten(1) @ self.weights + 3 * x.mean()  # an offset that changes no probability
+            return x.flatten(1) @ self.weights + 3 * x.mean((1, 2, 3))[:, None]  # an offset that changes no probability
 
     paths = save_classifier(tmp_path / "l.pt", Logits()), save_classifier(tmp_path / "p.pt", Softmax(Logits()))
     found = []

@@ -61,7 +61,7 @@ def test_a_lost_folder_of_explanations_is_made_again(workflow, name):
     """Where a report is wanted and its error says: delete the folder, run the workflow again."""
     (workflow.folder / "reports/tiny.html").unlink()
     shutil.rmtree(workflow.root / f"{name}/test/latent")
-    assert workflow.plan() == {"explain": 1, "report": 1}
+    assert workflow.plan() == {"explain": 1, "features": 1, "report": 1}
 
 
 def test_what_is_damaged_is_named_by_the_report(workflow):
@@ -74,6 +74,7 @@ def test_what_is_damaged_is_named_by_the_report(workflow):
         "evaluation/test/latent_averages.json": b"[]",
         "evaluation/validation/latent_averages.json": b'{"provenance": []}',
         "config.yaml": b"data: [",
+        "features/test.parquet": b"PAR1",
         "data/checks.json": b'{"provenance": {}}',
         "classifier/fit.json": b"",
         "conversion/test/latent.parquet": b"PAR1",

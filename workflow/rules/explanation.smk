@@ -30,3 +30,28 @@ rule explain:
         " --classifier {input.classifier:q} {params.oracles:q} --store {input.store:q} --index {input.index:q}"
         " --out {output.table:q} --attributions {output.attributions:q} --masks {output.masks:q}"
         " --counterfactuals {output.counterfactuals:q} {params.options} --log-file {log:q}"
+
+
+rule features:
+    input:
+        tables=every_kind("{root}/explanations/{split}/{kind}.parquet"),
+        # As every_image_folder.
+        generated=lambda wc: list(map(ancient, every_kind("{root}/generated_images/{split}/{kind}")(wc))),
+        counterfactuals=lambda wc: list(map(ancient, every_kind("{root}/counterfactuals/{split}/{kind}")(wc))),
+        store=in_data("{split}.store"),
+        index=in_data("{split}.parquet"),
+        key=key_of("features_{split}"),
+    output:
+        table="{root}/features/{split}.parquet",
+        csv="{root}/features/{split}.csv",  # for users
+    log:
+        "{root}/logs/features_{split}.log",
+    benchmark:
+        "{root}/logs/features_{split}.tsv"
+    threads: decoding_threads
+    params:
+        tables=option_per_file("--table", "tables"),
+        workers=workers,
+    shell:
+        "quac features --key {input.key:q} {params.tables:q} --store {input.store:q} --index {input.index:q}"
+        " --out {output.table:q} --csv {output.csv:q} --workers {params.workers} --log-file {log:q}"

@@ -174,6 +174,12 @@ def explanation_folders(wc):
     return [ancient(f"{root_of(wc)}/{name}/{place}") for name in names for place in explained(run_of(wc))]
 
 
+def features(wc):
+    """The table of measured features of that split, if it is explained."""
+    run = run_of(wc)
+    return [f"{root_of(wc)}/features/{run.shown_split}.parquet"] if explained(run) else []
+
+
 def explained(run):
     """`<split>/<kind>` of what is explained."""
     return [f"{run.shown_split}/{kind}" for kind in run.model.style_kinds] if run.explanation.methods else []

@@ -22,6 +22,7 @@ rule report:
         controls=of_shown_split("{root}/evaluation/{split}/controls.json"),
         explanations=explanations,
         explanation_folders=explanation_folders,
+        features=features,
         styles=of_shown_split("{root}/styles/{split}.json"),
         style_images=lambda wc: ancient(of_shown_split("{root}/styles/{split}")(wc)),  # as every_image_folder
     output:
