@@ -4,7 +4,7 @@ CORES ?= $(shell nproc)
 BIN := .venv/bin
 
 .PHONY: demo demo-cells test test-slow lint docs
-.PHONY: bench bench-data bench-training bench-learning-rates bench-conversion bench-report bench-busy
+.PHONY: bench bench-data bench-training bench-learning-rates bench-conversion bench-report bench-explorer bench-busy
 .PHONY: bench-intervals bench-calibration bench-explanation
 
 demo: .venv/installed
@@ -54,6 +54,9 @@ bench-explanation: .venv/installed
 
 bench-report: .venv/installed
 	$(BIN)/python benchmarks/report.py
+
+bench-explorer: .venv/installed
+	$(BIN)/python benchmarks/explorer.py
 
 bench-busy: .venv/installed
 	$(BIN)/python benchmarks/busy_machine.py

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from quac.cli.command import Log, Out, stage, user_command
+from quac.cli.command import Key, Log, Out, Threads, stage, user_command
+from quac.config.keys import read_key
 from quac.system.files import read_json, refuse_overwrite
 
 
@@ -21,6 +22,25 @@ def report(
     from quac.report.build import write_report
 
     write_report(read_json(inputs), html, numbers, cells)
+
+
+@stage
+def explorer(
+    key: Key,
+    split: Annotated[str, typer.Option(help="Their split.")],
+    report: Annotated[str, typer.Option(help="File name of the run's report, which is beside the page.")],
+    out: Out,
+    table: Annotated[list[Path] | None, typer.Option(help="Table of explanations; once per style kind.")] = None,
+    threads: Threads = None,
+    log_file: Log = None,
+) -> None:
+    """Render a page of all explanations, to filter, sort and look at."""
+    from quac.report.explorer import write_explorer
+    from quac.system.threads import default_threads
+
+    most = default_threads()
+    limit = read_key(key).report.explorer_mb
+    write_explorer(table or [], split, report, out, limit, min(threads or most, most))
 
 
 @user_command

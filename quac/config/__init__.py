@@ -51,11 +51,15 @@ class Attribution(Section):
 
 
 class Report(Section):
-    """What the report shows. A change only renders the report again."""
+    """What the pages show. A change only renders them again."""
 
     title: str | None = key(None, "Title of the report. Default: the run's name.")
     examples: Annotated[int, Field(ge=0, le=50)] = key(
         4, "Examples per class pair and style kind: this many best, typical (8 at most) and failed conversions."
+    )
+    explorer_mb: Annotated[float, Field(gt=0)] = key(
+        30.0,
+        "Largest size of `reports/<name>-explorer.html`, in megabytes. What does not fit is left out, and counted.",
     )
 
 

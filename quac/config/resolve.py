@@ -135,7 +135,9 @@ def _fill_in(config: Config, faults: list[str]) -> Config:
 
 
 def _name_faults(config: Config) -> Iterator[str]:
-    """Why wandb would refuse the names of a run."""
+    """Names of a run that another page has, or that wandb would refuse."""
+    if config.run_name.casefold().endswith("-explorer"):
+        yield f"log.name: {config.run_name} is how the page with the explanations of a run is named; choose another"
     if config.log_type == "wandb" and config.is_tracked:
         if refused := sorted(set(config.log.project) & set("/\\#?%:")):
             yield f"log.project: wandb takes no {' '.join(refused)} in the name of a project; choose another"

@@ -165,6 +165,7 @@ STAGES = {
         version=2,
     ),
     "features": Stage(reads=(), splits="evaluated"),
+    "explorer": Stage(reads=("report.explorer_mb",)),
     "matrices": Stage(reads=(), splits="evaluated", version=2),
     "report": Stage(reads=()),
 }

@@ -1,6 +1,10 @@
 """The part of a report's JSON about explanations."""
 
+from collections.abc import Iterator
+
 from quac.report.parts import Number, Part
+
+MAX_CLASSES = 50  # of the matrices: a larger one is too large to be looked at
 
 
 class MethodScores(Part):
@@ -85,3 +89,9 @@ class Explanations(Part):
     mistakes: list[Mistakes]
     pairs: list[ExplainedPair]
     examples: list[ExplanationExample]
+
+    def score_matrices(self, classes: list[str]) -> Iterator[tuple[str, str, list[list[Number]]]]:
+        """(style kind, method, median QuAC scores of each source and target); none for more than MAX_CLASSES."""
+        for row in self.methods if len(classes) <= MAX_CLASSES else []:
+            of_pair = {(p.source, p.target): p.quac_scores.get(row.method) for p in self.pairs if p.kind == row.kind}
+            yield row.kind, row.method, [[of_pair.get((source, target)) for target in classes] for source in classes]

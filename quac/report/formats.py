@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote, urlencode
 
 DASH = "\N{EN DASH}"  # where there is no number
 MAX_ROWS = 200  # of the history; all are in the JSON
@@ -41,6 +42,11 @@ def thinned(history: dict[str, list[Any]]) -> list[tuple[Any, ...]]:
     """The rows of a history of columns: at most MAX_ROWS, evenly spaced, the last one among them."""
     rows = list(zip(*history.values(), strict=True))
     return rows[:: -max(1, -(-len(rows) // MAX_ROWS))][::-1]
+
+
+def explorer_link(run: str, **filters: str) -> str:
+    """The address of a run's explorer, beside its report; `filters`: values of its fields, by their names."""
+    return f"./{quote(run)}-explorer.html" + (f"#{urlencode(filters)}" if filters else "")
 
 
 # By `Metric.format`.

@@ -14,7 +14,7 @@ from quac.evaluation.metrics import EVALUATION_QUERIES, EVALUATION_TRIES, METRIC
 from quac.report import figures
 from quac.report.claims import called_before, checked, groups_text, identification_chance, ignored_checks, sound_claims
 from quac.report.controls import meaning_of, sentence_of
-from quac.report.formats import FORMATS, SHADES, duration, shade, thinned
+from quac.report.formats import FORMATS, SHADES, duration, explorer_link, shade, thinned
 from quac.report.gallery import GROUPS, entries_by_pair
 from quac.report.matrices import counts, metrics_of, panels_of
 from quac.report.pictures import Pictures
@@ -40,6 +40,7 @@ TEMPLATES.globals |= {"identification_chance": identification_chance}
 TEMPLATES.globals |= {"EVALUATION_QUERIES": EVALUATION_QUERIES, "EVALUATION_TRIES": EVALUATION_TRIES}
 TEMPLATES.globals |= {"FULL_SIDE": SIDES[0], "figures": figures, "zip": zip}
 TEMPLATES.globals |= {"sentence_of": sentence_of, "meaning_of": meaning_of}
+TEMPLATES.globals |= {"explorer_of": explorer_link}
 TEMPLATES.globals |= {"metrics_of": metrics_of, "panels_of": panels_of, "entries_by_pair": entries_by_pair}
 
 

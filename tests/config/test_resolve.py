@@ -323,3 +323,9 @@ def test_names_that_wandb_refuses_are_refused_at_once():
     for others in ({"log_type": "tensorboard"}, {"log_type": "none"}):
         assert resolve(raw(log=log, **others))
     assert resolve(raw(log=log | {"mode": "disabled"}))
+
+
+def test_a_run_is_not_named_as_the_explorer_of_another():
+    resolve(raw(log={"name": "explorer"}))
+    for name in ("mine-explorer", "mine Explorer"):
+        assert "how the page with the explanations of a run is named" in fault(raw(log={"name": name}))

@@ -70,6 +70,7 @@ def changed(**sections):
         ({"test_data": {"reference": "data/test"}}, {"convert_test", "style_grids_test"}),
         ({"explanation": {"methods": ["residual"]}}, EXPLAIN),
         ({"attribution": {"attributions": ["DInGrad"]}}, EXPLAIN),
+        ({"report": {"explorer_mb": 5}}, {"explorer"}),
         ({"classifier": {"epochs": 3}}, {*FITTED}),
         ({"classifier": {"backbone": "resnet18"}}, {"classifier"}),
         ({"oracles": {"strict": "c.pt"}}, {"oracle", "check", *CONVERT, *CONTROLS, *EXPLAIN}),

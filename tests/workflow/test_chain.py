@@ -51,6 +51,7 @@ def test_every_result_lies_in_its_place(finished):
     ]
     assert [name for name in expected if not (root / name).is_file()] == []
     assert (finished.folder / "reports/tiny.html").is_file()
+    assert (finished.folder / "reports/tiny-explorer.html").is_file()
 
 
 def test_every_image_of_validation_and_test_is_converted(finished):

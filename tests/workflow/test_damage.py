@@ -61,7 +61,7 @@ def test_a_lost_folder_of_explanations_is_made_again(workflow, name):
     """Where a report is wanted and its error says: delete the folder, run the workflow again."""
     (workflow.folder / "reports/tiny.html").unlink()
     shutil.rmtree(workflow.root / f"{name}/test/latent")
-    assert workflow.plan() == {"explain": 1, "features": 1, "report": 1}
+    assert workflow.plan() == {"explain": 1, "features": 1, "explorer": 1, "report": 1}
 
 
 def test_what_is_damaged_is_named_by_the_report(workflow):

@@ -12,7 +12,7 @@ from quac.system.files import read_json
 pytestmark = pytest.mark.slow
 
 CHOSEN_ANEW = {"select_checkpoint": 1, "convert": 4, "matrices": 4, "controls": 1, "explain": 2, "features": 1}
-CHOSEN_ANEW |= {"show_styles": 1, "report": 1}
+CHOSEN_ANEW |= {"show_styles": 1, "explorer": 1, "report": 1}
 AFTER_JUDGE = {"score_checkpoint": 2, **CHOSEN_ANEW}
 AFTER_TRAINING = {"publish_checkpoint": 2, **AFTER_JUDGE}
 INDEXED = {"index_images": 1, "check_splits": 1, "store_images": 1, "fit_oracle": 1, "check_classifier": 1}

@@ -10,7 +10,7 @@ from quac.system.files import read_json
 
 # Of one run with one checkpoint and no test split, whose data and classifier are there.
 OF_A_RUN = {"publish_checkpoint": 1, "score_checkpoint": 1, "select_checkpoint": 1, "convert": 2, "matrices": 2}
-OF_A_RUN |= {"controls": 1, "explain": 2, "features": 1, "show_styles": 1}
+OF_A_RUN |= {"controls": 1, "explain": 2, "features": 1, "show_styles": 1, "explorer": 1}
 ONE_RUN = {"train": 1, **OF_A_RUN, "report": 1}
 FITTED = {"fit_classifier": 1, "fit_oracle": 1, "check_classifier": 1}
 PREPARED = {"index_images": 2, "check_splits": 1, "store_images": 2, **FITTED}
@@ -60,7 +60,8 @@ def test_snakemakes_own_report_has_the_pages_and_tables(several):
     several.run("--report", "report.zip")
     with ZipFile(several.folder / "report.zip") as archive:
         names = [name.rsplit("/", 1)[-1] for name in archive.namelist()]
-    assert {"index.html", "tiny-plain.html", "tiny-strong-cycle.html"} <= set(names)
+    pages = {f"tiny-{run}{page}.html" for run in ("plain", "strong-cycle") for page in ("", "-explorer")}
+    assert {"index.html", *pages} <= set(names)
     assert names.count("selected.json") == names.count("scores.csv") == 2
     assert names.count("latent_conversion_rate.csv") == names.count("reference_frechet.csv") == 2
     assert several.plan() == {}

@@ -30,7 +30,7 @@ def test_the_results_do_not_depend_on_the_number_of_jobs(tmp_path):
     assert workflow.plan() == {
         **{"score_shard": 4, "gather_scores": 2, "select_checkpoint": 1},
         **{"convert_shard": 8, "gather_conversion": 4, "matrices": 4, "controls": 1},
-        **{"explain": 2, "features": 1, "show_styles": 1, "report": 1},
+        **{"explain": 2, "features": 1, "explorer": 1, "show_styles": 1, "report": 1},
     }
     for path in tables:
         (workflow.root / path).unlink()

@@ -10,7 +10,7 @@ import pytest
 from helpers.builders import Brightness, save_classifier, write_images
 
 ONLY_CHOSEN_ANEW = {"select_checkpoint": 1, "convert": 4, "matrices": 4, "controls": 1, "explain": 2, "features": 1}
-ONLY_CHOSEN_ANEW |= {"show_styles": 1, "report": 1}
+ONLY_CHOSEN_ANEW |= {"show_styles": 1, "explorer": 1, "report": 1}
 AFTER_JUDGE = {"score_checkpoint": 2, **ONLY_CHOSEN_ANEW}
 AFTER_TRAINING = {"publish_checkpoint": 2, **AFTER_JUDGE}
 ONE_CHECKPOINT_MORE = {"publish_checkpoint": 1, "score_checkpoint": 1, **ONLY_CHOSEN_ANEW}
@@ -60,9 +60,10 @@ def test_a_touch_changes_nothing_not_even_of_large_files(finished):
         ("selection", {"rule": "one_se"}, ONLY_CHOSEN_ANEW),
         ("selection", {"tries": 1}, AFTER_JUDGE),
         ("model", {"num_domains": 2}, {"check_splits": 1, "report": 1}),
-        ("explanation", {"methods": ["residual"]}, {"explain": 2, "features": 1, "report": 1}),
+        ("explanation", {"methods": ["residual"]}, {"explain": 2, "features": 1, "explorer": 1, "report": 1}),
         ("explanation", {"methods": []}, {"report": 1}),
         ("report", {"examples": 1}, {"report": 1}),
+        ("report", {"explorer_mb": 1}, {"explorer": 1, "report": 1}),
         ("log", {"notes": "a word"}, {"report": 1}),
         ("run", {"threads": 2, "state_every": 1, "accumulate": 2, "keep_states": 3}, {"report": 1}),
         ("run", {"log_every": 2}, {"report": 1}),
@@ -98,6 +99,7 @@ def test_an_oracle_judges_what_is_reported_and_chooses_nothing(edited, oracles):
         "controls": 1,
         "explain": 2,
         "features": 1,
+        "explorer": 1,
         "report": 1,
     }
 
@@ -141,23 +143,8 @@ def test_two_edits_run_the_union_of_their_stages(edited):
 
 def test_a_test_split_comes_and_goes_without_scoring_again(edited):
     del edited.config["test_data"]
-    planned = {
-        "check_splits": 1,
-        "check_classifier": 1,
-        "controls": 1,
-        "explain": 2,
-        "features": 1,
-        "show_styles": 1,
-        "report": 1,
-    }
-    assert edited.plan() == planned
+    planned = {"check_splits": 1, "check_classifier": 1, "controls": 1, "explain": 2, "show_styles": 1}
+    after = {"features": 1, "explorer": 1, "report": 1}
+    assert edited.plan() == {**planned, **after}
     edited.edit("test_data", source="data/test", reference="data/test")
-    assert edited.plan() == {
-        "convert": 2,
-        "matrices": 2,
-        "controls": 1,
-        "explain": 2,
-        "features": 1,
-        "show_styles": 1,
-        "report": 1,
-    }
+    assert edited.plan() == {"convert": 2, "matrices": 2, "controls": 1, "explain": 2, "show_styles": 1, **after}

@@ -48,6 +48,7 @@ RUNS = TABLE.configs  # root: Config
 DATA = {f"{TABLE.data[root]}/data": TABLE.data[root] for root in RUNS}
 CLASSIFIERS = {f"{TABLE.classifiers[root]}/classifier": TABLE.classifiers[root] for root in RUNS}
 REPORTS = {run.run_name: root for root, run in RUNS.items()}
+EXPLORERS = [f"reports/{run.run_name}-explorer.html" for run in RUNS.values() if run.explanation.methods]
 COMPARISON = [f"reports/{INDEX}.html"] if TABLE.names else []  # `runs` may have had several
 TRACKED = [f"{root}/logs/tracked.json" for root, run in RUNS.items() if run.is_tracked]
 

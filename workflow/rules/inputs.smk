@@ -163,6 +163,11 @@ def of_shown_split(pattern):
     return lambda wc: pattern.format(root=root_of(wc), split=run_of(wc).shown_split)
 
 
+def of_shown_data(ending):
+    """Input function: a file of the prepared data of the split that the report shows."""
+    return lambda wc: in_data(f"{run_of(wc).shown_split}{ending}")(wc)
+
+
 def explanations(wc):
     """The tables of explanations of the split that the report shows, one of each style kind."""
     return [f"{root_of(wc)}/explanations/{place}.parquet" for place in explained(run_of(wc))]

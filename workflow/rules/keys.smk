@@ -14,7 +14,8 @@ if workflow.is_main_process:  # a job that reads this file again computes no key
 onstart:
     # Not before: a dry run changes nothing.
     dated = date_now(
-        TABLE.owners, [f"reports/{run}.{ending}" for run in [*REPORTS, INDEX] for ending in ("html", "json", "csv")]
+        TABLE.owners,
+        [f"reports/{run}.{ending}" for run in [*REPORTS, INDEX] for ending in ("html", "json", "csv")] + EXPLORERS,
     )
     if dated:
         print(

@@ -38,6 +38,33 @@ rule report:
         " --cells {output.cells:q} --log-file {log:q}"
 
 
+rule explorer:
+    input:
+        key=key_of("explorer"),
+        tables=explanations,
+        folders=explanation_folders,
+        generated=lambda wc: [ancient(f"{root_of(wc)}/generated_images/{place}") for place in explained(run_of(wc))],
+        store=of_shown_data(".store"),
+        index=of_shown_data(".parquet"),
+    output:
+        report(
+            "reports/{run}-explorer.html",
+            caption="../report/explorer.rst",
+            category="Reports",
+            labels={"run": "{run}, explanations"},
+        ),
+    log:
+        "reports/{run}-explorer.log",
+    threads: network_threads
+    params:
+        tables=option_per_file("--table", "tables"),
+        threads=lambda wc, input, threads: threads,  # of those that `--cores` allows
+        split=lambda wc: run_of(wc).shown_split,
+    shell:
+        "quac explorer --key {input.key:q} {params.tables:q} --split {params.split} --report {wildcards.run:q}.html"
+        " --out {output:q} --threads {params.threads} --log-file {log:q}"
+
+
 ruleorder: report > compare  # one run's report may be called as the page of several
 
 

@@ -96,14 +96,50 @@
     const { kind } = panel.dataset;
     const gallery = document.getElementById(`gallery-${row}-${column}`);
     const entries = all(`[data-kind=${kind}]`, gallery).map((part) => part.cloneNode(true));
+    entries.push(...explained(row, column, kind));
     viewer.querySelector("h2").textContent = `${classes[row]} → ${classes[column]}`;
     viewer.querySelector(".readout").textContent = describe(td);
     viewer.querySelector(".body").replaceChildren(...(entries.length ? entries : ["No conversion shown."]));
     viewer.showModal();
     viewer.addEventListener("close", () => cellOf(td).focus(), { once: true });
   }
+  // The explanations of a cell, and the way to all of them.
+  const explorer = document.getElementById("explanations")?.dataset.explorer;
+  const explorerLink = (row, column, filters, text) => {
+    const hash = new URLSearchParams({ source: classes[row], target: classes[column], ...filters });
+    return Object.assign(document.createElement("a"), { href: `${explorer}#${hash}`, textContent: text });
+  };
+  for (const table of all(".quac")) {
+    for (const [row, tr] of [...table.tBodies[0].rows].entries()) {
+      for (const td of all("td:not(.sNone)", tr)) {
+        td.replaceChildren(explorerLink(row, td.cellIndex - 1, { ...table.dataset }, td.textContent));
+      }
+    }
+  }
+  function explained(row, column, kind) {
+    const parts = [];
+    if (!explorer) return parts;
+    const examples = all(`.explained [data-pair="${row}-${column}"][data-kind=${kind}]`);
+    if (examples.length) {
+      parts.push(Object.assign(document.createElement("div"), { className: "explained" }));
+      parts[0].append(...examples.map((figure) => figure.cloneNode(true)));
+    }
+    parts.push(Object.assign(document.createElement("p"), { className: "explorer" }));
+    parts.at(-1).append(explorerLink(row, column, { kind }, "All explanations of this cell"));
+    return parts;
+  }
   viewer?.querySelector(".close").addEventListener("click", () => viewer.close());
   viewer?.addEventListener("click", (event) => event.target === viewer && viewer.close());
+
+  // A link to the examples of a pair opens them.
+  function unfold() {
+    const target = document.getElementById(location.hash.slice(1));
+    if (!target?.matches("details")) return;
+    target.open = true;
+    target.scrollIntoView();
+  }
+  addEventListener("hashchange", unfold);
+  unfold();
 
   // The head of a column sorts the rows: largest first, smallest first, unsorted.
   function sortable(panel) {
