@@ -7,6 +7,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -182,6 +183,7 @@ def convert(
     batch_size: int,
     seed: int = 0,
     max_per_class: int | None = None,
+    targets: Sequence[Sequence[int]] | None = None,
     shard: tuple[int, int] = (0, 1),
     masks: Masks | None = None,
     measure: Measure | None = None,
@@ -197,6 +199,7 @@ def convert(
         tries: per query and target.
         batch_size: queries at a time.
         seed, max_per_class: see `chosen_queries`.
+        targets: of each class, the labels of those that it is converted into; None: all others.
         shard: (i, n): only every n-th batch, from the i-th on. The n tables together are the whole one; if there are
             fewer batches, some have no rows.
         masks: what lies outside of them is that of the query, before anything is measured.
@@ -218,45 +221,44 @@ def convert(
     Raises QuacError if a number is NaN or infinite.
     """
     batches: list[tuple[int, np.ndarray]] = []
-    for label in range(len(store.classes)):
-        chosen = chosen_queries(store, label, seed, max_per_class)
-        batches += [(label, rows) for rows in batches_of(store, chosen, batch_size)]
+    labels = range(len(store.classes))
+    targets = targets or [[other for other in labels if other != label] for label in labels]
+    for label in filter(targets.__getitem__, labels):
+        rows = chosen_queries(store, label, seed, max_per_class)
+        batches += [(label, some) for some in batches_of(store, rows, batch_size)]
     numbered = [*enumerate(batches)][shard[0] :: shard[1]]
     if masks:
         masks.read([row for _, (_, rows) in numbered for row in rows], quiet)
 
     def convert_rows(label: int, rows: np.ndarray, plan: list[Drawing]) -> pd.DataFrame:
-        padded = pad_rows(rows, store.batch_size(rows[0], batch_size))
-        queries = load_queries(converter, store, padded, masks, label)
+        queries = load_queries(converter, store, pad_rows(rows, store.batch_size(rows[0], batch_size)), masks, label)
         part, best_images = _convert_queries(queries, judge, plan, measure, on_best is not None)
         for style_kind, target, images in best_images:
             for row, image in zip(rows, pixels_for(store, converter, images).cpu().numpy(), strict=False):
-                if on_best:
-                    on_best(style_kind, row, target, image)
+                cast(OnBest, on_best)(style_kind, row, target, image)  # else there are none
         return _table(store, label, rows, part)
 
-    total = sum(len(rows) for _, (_, rows) in numbered)
-    parts, bar = [], progress(total=total, what="converting", unit="query", disable=quiet)
-    wrong: list[dict[int, int]] = [{} for _ in store.classes]  # of each class, {row: number of its batch}
+    bar = progress(total=sum(len(rows) for _, (_, rows) in numbered), what="converting", unit="query", disable=quiet)
+    parts, corrections = [], []
+    wrong: list[dict[int, int]] = [{} for _ in labels]  # of each class, {row: number of its batch}
     for number, (label, rows) in numbered:
         plan = [
             Drawing(kind, of_kind, target, tries if target != label else 1, own=target == label)
             for kind, of_kind in styles.items()
-            for target in range(len(store.classes))
-            if target != label or diagonal
+            for target in labels
+            if target in targets[label] or (target == label and diagonal)
         ]
         part = convert_rows(label, rows, plan)
         parts.append(part.assign(batch=number, correction=False))
         called = part["query_predicted"].to_numpy()[: len(rows)]
         wrong[label] |= dict.fromkeys(rows[called != store.classes[label]], number)
         bar.update(len(rows))
-    corrections = []
     for label, number_of in enumerate(wrong if diagonal else []):
         plan = [Drawing(kind, of_kind, label, tries) for kind, of_kind in styles.items()]
         for rows in batches_of(store, np.array([*number_of], dtype=int), batch_size):
             part = convert_rows(label, rows, plan)
-            of_rows = [number_of[row] for row in rows]
-            corrections.append(part.assign(batch=np.tile(of_rows, len(part) // len(rows)), correction=True))
+            batch = np.tile([number_of[row] for row in rows], len(part) // len(rows))
+            corrections.append(part.assign(batch=batch, correction=True))
     if corrections:  # in an order that does not depend on the shards
         parts.append(pd.concat(corrections).sort_values(["batch", "kind", "try", "query"]))
     bar.close()
@@ -311,9 +313,8 @@ def _convert_queries(
     best_images = []
     for drawing in plan:
         target = drawing.target
-        drawn = drawing.draw(queries)
-        converted = convert_batch(queries, target, drawn, judge)
-        measured: list[dict] = measure(converted) if measure else [{} for _ in drawn]
+        converted = convert_batch(queries, target, drawing.draw(queries), judge)
+        measured: list[dict] = measure(converted) if measure else [{} for _ in converted.names]
         for number, more in enumerate(measured):
             p, numbers = converted.probabilities[number], {"predicted": converted.predicted[number]}
             numbers |= {"p_source": p[:, source], "p_target": p[:, target], "l1": converted.l1[number]}

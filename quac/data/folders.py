@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from quac.system.errors import QuacError
 from quac.system.files import FilePath, file_sha256, write_text
@@ -145,12 +145,18 @@ class DigestCache:
     A context that gives a function path -> SHA-256 (hex), or "unreadable" (the stage that reads the file reports why).
     """
 
+    # {path of a JSON file: its stamp, and its content}: a workflow of many runs opens a large one again and again.
+    opened: ClassVar[dict[str, tuple[list[int], dict[str, list[Any]]]]] = {}
+
     def __init__(self, path: FilePath | None):
         """`path` of the JSON file; None: nothing is cached."""
         self.path, self.changed = path, False
-        self.known: dict[str, list[Any]] = {}  # the stamp, see `__call__`, and the SHA-256
+        self.known: dict[str, list[Any]] = {}  # the stamp, see `_stamp`, and the SHA-256
         with suppress(OSError, ValueError):
-            self.known = json.loads(Path(path).read_text()) if path else {}
+            if path:
+                stamp, (last, known) = _stamp(os.stat(path)), self.opened.get(os.path.abspath(path), ([], {}))
+                self.known = known if stamp == last else json.loads(Path(path).read_text())
+                self.opened[os.path.abspath(path)] = stamp, self.known
 
     def __call__(self, file: FilePath) -> str:
         file = os.path.abspath(file)
@@ -158,7 +164,7 @@ class DigestCache:
             status = os.stat(file)
             if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device may never end
                 return "unreadable"
-            stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+            stamp = _stamp(status)
             if self.known.get(file, [])[:-1] != stamp:
                 self.known[file], self.changed = [*stamp, file_sha256(file)], True
             return self.known[file][-1]
@@ -172,3 +178,8 @@ class DigestCache:
         if self.path and self.changed:
             with suppress(OSError):  # if it cannot be written, files are read again next time
                 write_text(self.path, json.dumps(self.known))
+                self.opened[os.path.abspath(self.path)] = _stamp(os.stat(self.path)), self.known
+
+
+def _stamp(status: os.stat_result) -> list[int]:
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]

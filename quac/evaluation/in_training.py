@@ -1,16 +1,18 @@
 """Evaluation of the networks while they are trained: for monitoring only. It does not affect training."""
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from quac.classifier.judge import Judge
 from quac.config import Config
 from quac.config.choices import STYLE_KINDS
-from quac.conversion.engine import convert
+from quac.conversion.engine import TryBatch, convert
 from quac.data.masks import Masks, masks_of_stage
 from quac.data.store import Store
 from quac.evaluation.metrics import EVALUATION_IMAGES, EVALUATION_QUERIES, EVALUATION_TRIES, RATES
@@ -44,12 +46,19 @@ class TrainingEvaluation:
         self.config, self.classifier, self.files = config, classifier, (store, index)
         self.references, self.device, self.failed = references, device, False
 
-    def __call__(self, networks: nn.ModuleDict) -> tuple[dict[str, float], dict[str, float]]:
-        """`({name: mean over the class pairs}, {name/source/target: number})`, see `rates_of`; empty if it failed."""
+    def __call__(
+        self, networks: nn.ModuleDict, stopped: Callable[[], bool]
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """`({name: mean over the class pairs}, {name/source/target: number})`, see `rates_of`.
+
+        Both are empty if it failed, or was `stopped`, which is asked after each batch.
+        """
         if self.failed:
             return {}, {}
         try:
-            rates = self._evaluate(networks)
+            rates = self._evaluate(networks, stopped)
+        except _Stopped:
+            return {}, {}
         except Exception as error:
             self.failed, message = True, "\n".join(error_lines(error))
             log.warning("evaluation failed; training continues without it until the next start: %s", message)
@@ -57,7 +66,7 @@ class TrainingEvaluation:
         pairs = {name: rate for name, rate in rates.items() if "/" in name}
         return {name: rate for name, rate in rates.items() if "/" not in name}, pairs
 
-    def _evaluate(self, networks: nn.ModuleDict) -> dict[str, float]:
+    def _evaluate(self, networks: nn.ModuleDict, stopped: Callable[[], bool]) -> dict[str, float]:
         config, (judge, queries, masks), classes = self.config, self._opened, self.references.classes
         size, seed = min(EVALUATION_QUERIES, config.validation_config.val_batch_size), config.run.seed
         info = CheckpointInfo.of(config, classes, step=0)  # any step: it changes nothing
@@ -67,9 +76,17 @@ class TrainingEvaluation:
         limits: dict[str, Any] = {
             "tries": EVALUATION_TRIES,
             "max_per_class": max_queries(len(classes)),
+            "targets": evaluated_targets(len(classes), seed),
             "batch_size": size,
         }
-        table = convert(converter, judge, queries, styles, **limits, seed=seed, masks=masks, quiet=True)
+
+        def measure(tries: TryBatch) -> list[dict[str, Tensor]]:
+            if stopped():
+                raise _Stopped
+            return [{} for _ in tries.images]
+
+        how: dict[str, Any] = {"seed": seed, "masks": masks, "measure": measure, "quiet": True}
+        table = convert(converter, judge, queries, styles, **limits, **how)
         return rates_of(table, METRICS)
 
     @cached_property
@@ -79,6 +96,26 @@ class TrainingEvaluation:
         queries.require(config.model, classes)
         judge = Judge(self.classifier, config.validation_config, config.model, classes, self.device)
         return judge, queries, masks_of_stage(read_table(self.files[1]), config, "validation")
+
+
+class _Stopped(Exception):
+    """The training is to stop."""
+
+
+def evaluated_targets(classes: int, seed: int) -> list[list[int]] | None:
+    """Of each class, the labels that its queries are converted into; None: all others.
+
+    With so many classes that one query of each pair would be too much, pairs are drawn by the seed.
+    """
+    pairs = [(source, target) for source in range(classes) for target in range(classes) if source != target]
+    most = EVALUATION_IMAGES // (EVALUATION_TRIES * len(STYLE_KINDS))
+    if len(pairs) <= most:
+        return None
+    drawn = np.random.default_rng(seed).choice(len(pairs), most, replace=False)
+    targets: list[list[int]] = [[] for _ in range(classes)]
+    for source, target in (pairs[number] for number in sorted(drawn)):
+        targets[source].append(target)
+    return targets
 
 
 def max_queries(classes: int) -> int:

@@ -31,7 +31,7 @@ from quac.training.tracking.base import Tracker
 from quac.training.trainer import Trainer
 
 Rates = dict[str, float]
-Evaluate = Callable[[nn.ModuleDict], tuple[Rates, Rates]]
+Evaluate = Callable[[nn.ModuleDict, Callable[[], bool]], tuple[Rates, Rates]]
 
 
 class Stopped(Exception):
@@ -60,8 +60,8 @@ def train(
     Args:
         config, store, judge, init: see Trainer.
         record: returns the current record of this session, see `StateFolder.save_session`.
-        evaluate: averaged networks -> ({name: number}, {name of a class pair: number}), for the row of a step of
-            `plan.evaluations`. The training does not depend on it.
+        evaluate: averaged networks, and whether to stop -> ({name: number}, {name of a class pair: number}), for the
+            row of a step of `plan.evaluations`. The training does not depend on it.
         threads: how many CPU threads to use for the next step.
 
     When it returns, every checkpoint of `plan.steps` is in the folder. Raises Stopped on SIGTERM, SIGINT or SIGUSR1,
@@ -108,7 +108,12 @@ def train(
                     log_eta(trainer, plan.end, row["images_per_second"])
                     eta_logged = True
                 is_evaluated = step in plan.evaluations and (not stop or step == plan.end)  # else at the next start
-                rates, pair_rates = evaluate(trainer.averages) if evaluate and is_evaluated else ({}, {})
+                rates, pair_rates = Rates(), Rates()
+                if evaluate and is_evaluated:  # a signal ends it, but for that of the last step, which is not made up
+                    stopped = (lambda: False) if step == plan.end else (lambda: bool(signals))
+                    rates, pair_rates = evaluate(trainer.averages, stopped)
+                    stop = bool(signals)
+                    state_due = state_due or stop
                 row = {"step": step, **row, **rates}
                 grids = trainer.grids(options.level)
                 writer.retry_when_full(partial(_write_row, row, pair_rates, grids, folder, history, tracker))
@@ -170,7 +175,7 @@ def _evaluate_if_missed(evaluate: Evaluate, trainer: Trainer, folder: StateFolde
     """Add the rates to the row of the current step if the training was stopped before it was evaluated."""
     step = trainer.steps_done
     if not folder.rates(step).is_file():
-        rates, pair_rates = evaluate(trainer.averages)
+        rates, pair_rates = evaluate(trainer.averages, lambda: False)
         write_json(folder.rates(step), pair_rates)
         row = dict(history.numbers(step)).get(step, {})
         history.append({"step": step, **row, **rates})

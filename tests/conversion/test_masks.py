@@ -137,7 +137,7 @@ def test_the_evaluation_in_training_is_of_masked_images(masked, untrained, tmp_p
         config = tiny_config(conversion={"mask": mask})
         files = masked.folder / "pixels.store", masked.folder / "index.parquet"
         path = save_classifier(tmp_path / "judge.pt", Brightness())
-        return TrainingEvaluation(config, path, *files, masked.store, CPU)(untrained.networks)[0]
+        return TrainingEvaluation(config, path, *files, masked.store, CPU)(untrained.networks, lambda: False)[0]
 
     tries = untrained.convert(masks=masks_of(masked))
     pairs = tries[(tries["kind"] == "latent") & (tries["source"] != tries["target"])].groupby("source")["l1"].mean()

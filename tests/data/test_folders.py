@@ -1,3 +1,4 @@
+import json
 import os
 import time
 from collections import Counter
@@ -97,6 +98,28 @@ def test_the_cache_reads_a_file_again_only_when_it_changed(tmp_path, monkeypatch
     assert digest() == "2"
     (tmp_path / "cache.json").write_text("torn")
     assert digest() == "3"
+
+
+def test_the_cache_itself_is_parsed_again_only_when_it_changed(tmp_path, monkeypatch):
+    """A workflow of many runs opens it for each, and it may have many files."""
+    touch(tmp_path / "file", "old")
+    cache, parsed = tmp_path / "cache.json", []
+    loads = json.loads
+    monkeypatch.setattr("quac.data.folders.json.loads", lambda text: parsed.append(1) or loads(text))
+
+    def digest():
+        with DigestCache(cache) as file_digest:
+            return file_digest(tmp_path / "file")
+
+    first = digest()
+    assert [digest() for _ in range(3)] == [first] * 3
+    assert not parsed
+    time.sleep(0.01)
+    known = loads(cache.read_text())
+    known[str(tmp_path / "file")][-1] = "of another process"
+    cache.write_text(json.dumps(known))
+    assert [digest() for _ in range(3)] == ["of another process"] * 3
+    assert len(parsed) == 1
 
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_digest(tmp_path):

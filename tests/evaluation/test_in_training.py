@@ -36,7 +36,7 @@ def evaluation(folder, stores):
 def test_rates_are_those_of_a_conversion_of_few_queries(evaluation, stores, monkeypatch):
     trainer, tables = Trainer(CONFIG, stores[0], CPU), []
     monkeypatch.setattr(module, "convert", lambda *given, **how: tables.append(convert(*given, **how)) or tables[-1])
-    averages, of_pairs = evaluation(trainer.averages)
+    averages, of_pairs = evaluation(trainer.averages, never)
     (tries,) = tables
     assert tries.groupby("source")["query"].nunique().to_dict() == {"across": 16, "along": 3}
     hit = (tries["predicted"] == tries["target"]).groupby([tries["kind"], tries["source"], tries["target"]])
@@ -61,7 +61,7 @@ def test_training_is_the_same_with_and_without(evaluation, stores):
     watched, alone = (Trainer(CONFIG, stores[0], CPU) for _ in range(2))
     for _ in range(3):
         random = torch.get_rng_state()
-        assert evaluation(watched.averages)[0]
+        assert evaluation(watched.averages, never)[0]
         assert torch.equal(random, torch.get_rng_state())
         watched.step()
         alone.step()
@@ -74,10 +74,41 @@ def test_training_is_the_same_with_and_without(evaluation, stores):
 
 def test_an_evaluation_is_the_same_whenever_it_takes_place(evaluation, stores):
     trainer = Trainer(CONFIG, stores[0], CPU)
-    first = evaluation(trainer.averages)
+    first = evaluation(trainer.averages, never)
     trainer.step()
-    assert evaluation(trainer.averages) != first
-    assert evaluation(Trainer(CONFIG, stores[0], CPU).averages) == first
+    assert evaluation(trainer.averages, never) != first
+    assert evaluation(Trainer(CONFIG, stores[0], CPU).averages, never) == first
+
+
+def never():
+    return False
+
+
+def test_an_evaluation_ends_when_the_training_is_to_stop(evaluation, stores):
+    """At once, not only at its end; the next one takes place."""
+    judged, answers = [], iter([False, True])
+
+    def stopped():
+        judged.append(next(answers))
+        return judged[-1]
+
+    trainer = Trainer(CONFIG, stores[0], CPU)
+    assert evaluation(trainer.averages, stopped) == ({}, {})
+    assert judged == [False, True]
+    assert evaluation(trainer.averages, never)[0]
+
+
+def test_an_evaluation_is_bounded_for_any_number_of_classes():
+    """Pairs of classes are drawn, the same at every evaluation, when there are too many."""
+    for classes in (2, 23, 24, 40, 330):
+        targets, each = module.evaluated_targets(classes, 0), 2 * module.EVALUATION_TRIES
+        pairs = classes * (classes - 1) if targets is None else sum(map(len, targets))
+        assert each * pairs * module.max_queries(classes) <= module.EVALUATION_IMAGES
+        assert (targets is None) == (classes <= 23)
+        if targets:
+            assert pairs == module.EVALUATION_IMAGES // each
+            assert all(label not in others and len(set(others)) == len(others) for label, others in enumerate(targets))
+            assert targets == module.evaluated_targets(classes, 0) != module.evaluated_targets(classes, 1)
 
 
 def test_fewer_queries_of_each_class_are_evaluated_if_there_are_many_classes():
@@ -99,7 +130,7 @@ def test_a_failure_is_logged_once_and_stops_nothing(folder, stores, evaluation, 
     else:
         evaluation.files = (folder / "nowhere.store", evaluation.files[1])
     for _ in range(2):
-        assert evaluation(trainer.averages) == ({}, {})
+        assert evaluation(trainer.averages, never) == ({}, {})
     message = {"classifier": "cannot be loaded", "output": "NaN or infinity", "index": "nowhere.store: cannot be read"}
     assert caplog.text.count("evaluation failed; training continues without it until the next start") == 1
     assert message[broken] in caplog.text

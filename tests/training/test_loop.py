@@ -143,7 +143,7 @@ def test_the_grids_of_a_step_are_of_its_batch(store):
 def test_evaluations_are_in_the_row_of_their_step(store, tmp_path, undisturbed):
     seen, logged = [], {}
 
-    def evaluate(averages):
+    def evaluate(averages, stopped=None):
         seen.append(averages["generator"].from_rgb.weight.detach().clone())
         return {"translation_rate_latent": len(seen) / 4}, {"translation_rate_latent/a,b/ü": len(seen) / 8}
 
@@ -163,7 +163,7 @@ def test_evaluations_are_in_the_row_of_their_step(store, tmp_path, undisturbed):
 
 
 def test_an_evaluation_that_a_stop_left_out_is_made_up_for(store, tmp_path):
-    def evaluate(averages):
+    def evaluate(averages, stopped=None):
         rate = float(averages["generator"].from_rgb.weight.mean())
         return {"translation_rate_latent": rate}, {"translation_rate_latent/a,b/ü": rate}
 
@@ -175,6 +175,34 @@ def test_an_evaluation_that_a_stop_left_out_is_made_up_for(store, tmp_path):
     ours, theirs = (pd.read_csv(folder.history).drop(columns=[*THROUGHPUT]) for folder in (stopped, whole))
     pd.testing.assert_frame_equal(ours[list(theirs)], theirs)
     assert read_json(stopped.rates(3)) == read_json(whole.rates(3))
+
+
+def test_a_signal_ends_an_evaluation_which_the_next_start_makes_up_for(store, tmp_path):
+    """The training stops at this very step, with its state; the last evaluation is carried to its end."""
+    asked = []
+
+    def evaluate(averages, stopped):
+        step = len(asked)
+        if signals and step == 0:
+            asked.append(stopped())
+            signal.raise_signal(signal.SIGINT)
+            asked.append(stopped())
+            return {}, {}
+        asked.append(stopped())
+        rate = float(averages["generator"].from_rgb.weight.mean())
+        return {"translation_rate_latent": rate}, {"translation_rate_latent/a,b/ü": rate}
+
+    plan, signals = {"evaluate": evaluate, "evaluations": [3, 6, 8]}, False
+    whole = run(tmp_path / "whole", store, **plan)
+    signals = True
+    asked.clear()
+    with pytest.raises(Stopped, match="step 3"):
+        run(tmp_path / "stopped", store, **plan)
+    assert asked == [False, True]
+    stopped = run(tmp_path / "stopped", store, **plan)
+    ours, theirs = (pd.read_csv(folder.history).drop(columns=[*THROUGHPUT]) for folder in (stopped, whole))
+    pd.testing.assert_frame_equal(ours[list(theirs)], theirs)
+    assert weights(stopped) == weights(whole)
 
 
 def test_a_tracker_is_flushed_up_to_states_that_are_on_disk(store, tmp_path):

@@ -53,7 +53,7 @@ def run(tmp_path):
 
 
 def test_the_marker_names_inputs_and_checkpoints_and_the_outputs_are_complete(run):
-    files, marker = run.train(lambda _: ({"rate": 0.5}, {"rate/across/along": 0.25}))
+    files, marker = run.train(lambda *_: ({"rate": 0.5}, {"rate/across/along": 0.25}))
     assert (marker["format"], marker["end"], marker["classes"]) == (1, 4, ["across", "along"])
     paths = {"key": files.key, "save_plan": files.save_plan, "index": files.index}
     assert marker["inputs"] == {name: file_sha256(path) for name, path in paths.items()}

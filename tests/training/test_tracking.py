@@ -168,7 +168,7 @@ def test_an_interrupted_and_resumed_training_is_one_run(tmp_path, log_type):
             train(
                 *arguments,
                 lambda: {"started": 0},
-                evaluate=lambda _: ({"rate_latent": 0.5}, {"rate_latent/a,b/ü": 0.25}),
+                evaluate=lambda *_: ({"rate_latent": 0.5}, {"rate_latent/a,b/ü": 0.25}),
             )
         finally:
             tracker.close()
