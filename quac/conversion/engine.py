@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from quac.classifier.judge import Judge
+from quac.conversion.chosen import chosen_queries
 from quac.data.batches import as_written, batches_of, depth_of, load, pad_rows, to_pixels
 from quac.data.masks import Masks
 from quac.data.store import Store
 from quac.models.base import Converter, Styles
 from quac.system.console import progress
 from quac.system.errors import QuacError
-from quac.system.keyed_random import draw_keys
 
 Drawn = Sequence[tuple[Tensor, list[str]]]  # of each try: styles (B, style_dim), and their names
 OnBest = Callable[[str, int, int, np.ndarray], None]
@@ -275,15 +275,6 @@ def require_finite(numbers: np.ndarray) -> None:
     """Raise QuacError if one of the numbers of a conversion is NaN or infinite."""
     if not np.isfinite(numbers).all():
         raise QuacError("The networks of this checkpoint, or a classifier, give NaN or infinity: it cannot be used.")
-
-
-def chosen_queries(store: Store, label: int, seed: int = 0, max_per_class: int | None = None) -> np.ndarray:
-    """Rows of the queries of a class: all, or `max_per_class` of them, drawn by the seed and their digests."""
-    rows = store.rows_of(label)
-    if max_per_class is None or len(rows) <= max_per_class:
-        return rows
-    draws = draw_keys(store.digests[rows], seed)
-    return np.sort(rows[sorted(range(len(rows)), key=lambda i: (draws[i], i))[:max_per_class]])
 
 
 def load_queries(

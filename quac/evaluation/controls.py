@@ -19,7 +19,7 @@ from torch import Tensor
 from quac.classifier.adversarial_noise import LADDER, STEPS, fault_of_gradients, smallest_eps, targeted_pgd
 from quac.classifier.judge import Judge, open_oracles
 from quac.config import Config
-from quac.conversion.engine import chosen_queries
+from quac.conversion.chosen import chosen_queries
 from quac.data.batches import as_written, batches_of, depth_of, load
 from quac.data.masks import masks_of_stage
 from quac.data.store import Store

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from quac.conversion.engine import TryBatch, chosen_queries
+from quac.conversion.chosen import chosen_queries
+from quac.conversion.engine import TryBatch
 from quac.data.batches import batches_of, load
 from quac.data.store import Store
 from quac.evaluation.metrics import IDENTIFICATION_QUERIES

@@ -5,13 +5,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from quac.classifier.judge import Judge
 from quac.config import Config
 from quac.config.choices import STYLE_KINDS
+from quac.conversion.chosen import drawn_targets
 from quac.conversion.engine import TryBatch, convert
 from quac.data.masks import Masks, masks_of_stage
 from quac.data.store import Store
@@ -24,6 +24,7 @@ from quac.system.errors import error_lines
 from quac.system.tables import read_table
 
 METRICS = (*RATES, "l1")
+EVALUATED_PAIRS = EVALUATION_IMAGES // (EVALUATION_TRIES * len(STYLE_KINDS))
 
 
 class TrainingEvaluation:
@@ -76,7 +77,7 @@ class TrainingEvaluation:
         limits: dict[str, Any] = {
             "tries": EVALUATION_TRIES,
             "max_per_class": max_queries(len(classes)),
-            "targets": evaluated_targets(len(classes), seed),
+            "targets": drawn_targets(len(classes), EVALUATED_PAIRS, seed),
             "batch_size": size,
         }
 
@@ -100,22 +101,6 @@ class TrainingEvaluation:
 
 class _Stopped(Exception):
     """The training is to stop."""
-
-
-def evaluated_targets(classes: int, seed: int) -> list[list[int]] | None:
-    """Of each class, the labels that its queries are converted into; None: all others.
-
-    With so many classes that one query of each pair would be too much, pairs are drawn by the seed.
-    """
-    pairs = [(source, target) for source in range(classes) for target in range(classes) if source != target]
-    most = EVALUATION_IMAGES // (EVALUATION_TRIES * len(STYLE_KINDS))
-    if len(pairs) <= most:
-        return None
-    drawn = np.random.default_rng(seed).choice(len(pairs), most, replace=False)
-    targets: list[list[int]] = [[] for _ in range(classes)]
-    for source, target in (pairs[number] for number in sorted(drawn)):
-        targets[source].append(target)
-    return targets
 
 
 def max_queries(classes: int) -> int:

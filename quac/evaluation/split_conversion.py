@@ -12,6 +12,7 @@ import torch
 from quac.classifier.judge import Judge, open_oracles
 from quac.config import Config
 from quac.config.stages import SECTIONS
+from quac.conversion.chosen import drawn_targets
 from quac.conversion.engine import TryBatch, convert
 from quac.conversion.image_folder import BestImages, grid_path, typical_path
 from quac.data.images import write_png
@@ -26,7 +27,7 @@ from quac.system.files import file_sha256
 from quac.system.provenance import Provenance
 from quac.system.tables import read_table
 
-TYPICAL = 8  # queries of a class of which a random try is shown, at most
+TYPICAL, MAX_TYPICAL = 8, 6400  # queries of a pair of which a random try is shown, at most; and of all pairs together
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,17 @@ class SplitConversion:
     def typical_tries(self, images: Path) -> list[dict[str, Any]]:
         """A random try of a few random queries: neither is chosen by its result. Rows of `convert`, as JSON values.
 
+        With many classes these are fewer queries of each pair, and at last not all pairs, but some drawn by the seed.
+
         The queries are drawn by `run.seed`, for each class and style kind; the try is their first one, whose style is
         drawn like that of any other. Their images go to a folder, see `typical_path`.
         """
         rows: list[dict[str, Any]] = []
+        classes, seed = len(self.queries.classes), self.config.run.seed
+        targets = drawn_targets(classes, MAX_TYPICAL, seed)
+        each = max(1, min(TYPICAL, MAX_TYPICAL // (classes * (classes - 1))))
         for style_kind, styles in self.styles.items():
-            how: dict[str, Any] = {"seed": self.config.run.seed, "masks": self.masks, "max_per_class": TYPICAL}
+            how: dict[str, Any] = {"seed": seed, "masks": self.masks, "max_per_class": each, "targets": targets}
             with BestImages(images / typical_path(style_kind), self.queries) as on_best:
                 inputs = self.converter, self.judge, self.queries, {style_kind: styles}
                 frame = convert(*inputs, tries=1, batch_size=self.batch_size, on_best=on_best, **how)

@@ -5,6 +5,7 @@ import torch
 from helpers.builders import Brightness, converter_of, make_store, save_classifier, styles_of, tiny_config
 
 from quac.classifier.judge import Judge
+from quac.conversion.chosen import drawn_targets
 from quac.conversion.engine import convert
 from quac.evaluation import in_training as module
 from quac.evaluation.in_training import TrainingEvaluation
@@ -101,14 +102,15 @@ def test_an_evaluation_ends_when_the_training_is_to_stop(evaluation, stores):
 def test_an_evaluation_is_bounded_for_any_number_of_classes():
     """Pairs of classes are drawn, the same at every evaluation, when there are too many."""
     for classes in (2, 23, 24, 40, 330):
-        targets, each = module.evaluated_targets(classes, 0), 2 * module.EVALUATION_TRIES
+        targets, other = (drawn_targets(classes, module.EVALUATED_PAIRS, seed) for seed in (0, 1))
+        each = 2 * module.EVALUATION_TRIES
         pairs = classes * (classes - 1) if targets is None else sum(map(len, targets))
         assert each * pairs * module.max_queries(classes) <= module.EVALUATION_IMAGES
         assert (targets is None) == (classes <= 23)
         if targets:
-            assert pairs == module.EVALUATION_IMAGES // each
+            assert pairs == module.EVALUATED_PAIRS
             assert all(label not in others and len(set(others)) == len(others) for label, others in enumerate(targets))
-            assert targets == module.evaluated_targets(classes, 0) != module.evaluated_targets(classes, 1)
+            assert targets == drawn_targets(classes, module.EVALUATED_PAIRS, 0) != other
 
 
 def test_fewer_queries_of_each_class_are_evaluated_if_there_are_many_classes():

@@ -1,5 +1,7 @@
 """The stages that convert a split, as functions: what they read of the config, and what they give."""
 
+from collections import Counter
+
 import pandas as pd
 import pytest
 import torch
@@ -102,6 +104,18 @@ def test_styles_are_shown_with_the_name_of_the_split_of_the_references(common, t
     for kind, source, target, _ in found:
         images = list((tmp_path / f"typical/{kind}/{source}/{target}").iterdir())
         assert len(images) == {"across": 3, "along": 2}[source]
+
+
+def test_typical_tries_are_bounded_for_any_number_of_classes(common, tmp_path, monkeypatch):
+    def shown(name):
+        typical = SplitConversion(config_of("style_grids", "test"), *common).show_styles(tmp_path / name)["typical"]
+        return Counter((row["kind"], row["source"], row["target"]) for row in typical)
+
+    assert set(shown("all").values()) == {3, 2}
+    monkeypatch.setattr("quac.evaluation.split_conversion.MAX_TYPICAL", 2)
+    assert [*shown("one").values()] == [1] * 4  # of two pairs by two kinds of styles
+    monkeypatch.setattr("quac.evaluation.split_conversion.MAX_TYPICAL", 1)
+    assert [*shown("drawn").values()] == [1] * 2
 
 
 def test_a_checkpoint_of_other_classes_is_refused(folder, common):

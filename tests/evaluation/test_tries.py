@@ -12,7 +12,8 @@ from torch import nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from quac.classifier.judge import Judge
-from quac.conversion.engine import QueryBatch, TryBatch, chosen_queries, convert
+from quac.conversion.chosen import chosen_queries
+from quac.conversion.engine import QueryBatch, TryBatch, convert
 from quac.data.batches import as_written, load
 from quac.evaluation.metrics import METRICS, diversity
 from quac.evaluation.tries import Tries, measure_tries
