@@ -11,12 +11,15 @@ import torch
 from quac.classifier.accuracy import accuracy_report, judge_store
 from quac.classifier.diagnosis import require_accuracy
 from quac.classifier.judge import Judge, open_oracles
+from quac.classifier.trial import require_same
 from quac.config import Config
 from quac.data.batches import batches_of, load
-from quac.data.store import Store
+from quac.data.store import Store, evenly_spaced
 from quac.system.console import log
 from quac.system.errors import QuacError
 from quac.system.files import file_sha256
+
+AGAIN = 256  # images that are judged again, at most
 
 
 def check_classifier(
@@ -62,7 +65,6 @@ def _check(
     if judge.left_out:
         log.info("%s: classes that the data does not have are left out: %s", judge.path, ", ".join(judge.left_out))
     if judge.has_one_output:
-        _require_logit(judge, stores["validation"], config, batch_size)
         log.info("%s: its one output is taken for that of %s", judge.path, judge.named[1])
     for split, store in stores.items():
         logits[split] = judge_store(judge, store, config.data, batch_size, device)
@@ -76,7 +78,10 @@ def _check(
                 if oracle is None:
                     raise
                 log.warning("oracles.%s: %s", oracle, error)
-    one_vs_rest = not judge.gives_probabilities and are_one_vs_rest(np.concatenate([*logits.values()]))
+    outputs = _outputs_again(judge, stores["validation"], logits["validation"], config)
+    if judge.is_ambiguous(outputs):
+        raise judge.ambiguity
+    one_vs_rest = not judge.gives_probabilities and are_one_vs_rest(outputs.cpu().numpy())
     if one_vs_rest:
         log.warning(
             "%s: its outputs lie between 0 and 1, but do not add up to 1, as those of a sigmoid per class. They were "
@@ -98,21 +103,21 @@ def _check(
 
 
 @torch.inference_mode()
-def _require_logit(judge: Judge, store: Store, config: Config, batch_size: int) -> None:
-    """Raise QuacError if the only output of a judge, taken for a logit, is a probability of all images of a split."""
-    if judge.gives_probabilities or judge.judging.outputs != "auto":
-        return
-    for rows in batches_of(store, np.arange(len(store)), batch_size):
-        outputs = judge.outputs(load(store, rows, judge.device, config.data.scale, config.data.shift))
-        if not ((outputs >= 0) & (outputs <= 1)).all():
-            return
-    raise QuacError(
-        f"{judge.path}: returns one number from 0 to 1 for every image, as a sigmoid does; set {judge.section}.outputs "
-        "to probabilities, or to logits if it is the logit"
-    )
+def _outputs_again(judge: Judge, store: Store, logits: np.ndarray, config: Config) -> torch.Tensor:
+    """What a judge returns for some real images (images, outputs), `logits` (images, classes) being those of them all.
+
+    Raises QuacError if it returns others than before, which the trial with images that are not real may not show.
+    """
+    outputs = []
+    some = evenly_spaced(np.arange(len(store)), AGAIN)
+    for rows in batches_of(store, some, config.validation_config.val_batch_size):
+        images = load(store, rows, judge.device, config.data.scale, config.data.shift)
+        require_same(judge.path, torch.from_numpy(logits[rows]), judge.logits(images).cpu())
+        outputs.append(judge.outputs(images))
+    return torch.cat(outputs)
 
 
 def are_one_vs_rest(outputs: np.ndarray) -> bool:
     """Whether outputs (images, classes) seem to be those of a sigmoid per class: 0 to 1, with other sums."""
-    within = outputs.shape[1] > 2 and (outputs >= 0).all() and (outputs <= 1).all()
+    within = outputs.shape[1] > 1 and (outputs >= 0).all() and (outputs <= 1).all()
     return bool(within and not np.allclose(outputs.sum(1), 1, atol=1e-3))

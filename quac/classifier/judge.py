@@ -72,6 +72,8 @@ class Judge:
         self.constants: dict[tuple[float, ...], torch.Tensor] = {}
         self.channels, outputs = self._test(model)
         self.has_one_output = outputs.shape[1] == 1
+        if self.is_ambiguous(outputs):
+            raise self.ambiguity
         sums = outputs.float().sum(1)
         seem_probabilities = not self.has_one_output and bool(
             (outputs >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3)
@@ -99,6 +101,19 @@ class Judge:
     def outputs(self, images: torch.Tensor) -> torch.Tensor:
         """What the classifier itself returns for images in the networks' range, float32."""
         return self._run(images, self.channels).float()
+
+    def is_ambiguous(self, outputs: torch.Tensor) -> bool:
+        """Whether outputs (images, 1) may be those of a sigmoid, and nobody has said so."""
+        unsaid = self.has_one_output and self.judging.outputs == "auto"
+        return unsaid and bool(((outputs >= 0) & (outputs <= 1)).all())
+
+    @property
+    def ambiguity(self) -> QuacError:
+        """The error about outputs that are ambiguous."""
+        return QuacError(
+            f"{self.path}: returns one number from 0 to 1 for every image, as a sigmoid does; set "
+            f"{self.section}.outputs to probabilities, or to logits if it is the logit"
+        )
 
     def with_range(self, scale: PerChannel, shift: PerChannel) -> "Judge":
         """The same judge with another scale and shift."""

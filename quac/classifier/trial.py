@@ -8,7 +8,7 @@ from torch import Tensor
 
 from quac.system.errors import QuacError, error_lines
 
-SAME, ALONE = 1e-4, 5e-2  # of the largest output: differences by rounding, and by other kernels for other batches
+SAME, ALONE = 1e-4, 5e-2  # of the range of outputs: differences by rounding, and by other kernels for other batches
 EVAL = "call model.eval() before you script, trace or export it, see docs/how-to/classifier.md"
 
 
@@ -25,17 +25,22 @@ def try_out(path: object, run: Callable[[Tensor], Any], images: Tensor) -> Tenso
         raise
     except Exception as error:  # of the module, of TorchScript, or of the guards of exported programs
         raise QuacError(
-            f"{path}: accepts {len(images)} images, but not one alone ({error_lines(error)[-1]}); {EVAL}, and for "
-            "batches of any size"
+            f"{path}: accepts {len(images)} images, but not one alone ({error_lines(error)[-1]}); save it for batches "
+            f"of any size, and {EVAL}"
         ) from None
-    if not _close(run(images), outputs, SAME):
-        raise QuacError(f"{path}: returns other outputs for the same images, as with dropout; {EVAL}")
-    if not _close(alone, outputs[:1], ALONE):
+    require_same(path, outputs, run(images))
+    if not _close(alone, outputs[:1], ALONE * _range(outputs)):
         raise QuacError(
             f"{path}: returns other outputs for an image alone than beside others, as with batch normalisation in "
             f"training mode; {EVAL}"
         )
     return outputs
+
+
+def require_same(path: object, outputs: Tensor, again: Tensor) -> None:
+    """Raise QuacError if outputs (images, n) for the same images differ."""
+    if not _close(again, outputs, SAME * _range(outputs)):
+        raise QuacError(f"{path}: returns other outputs for the same images, as with dropout; {EVAL}")
 
 
 def _rows(path: object, outputs: Any, count: int) -> Tensor:
@@ -52,7 +57,10 @@ def _rows(path: object, outputs: Any, count: int) -> Tensor:
     return outputs
 
 
+def _range(outputs: Tensor) -> float:
+    known = outputs.float().nan_to_num()
+    return max(1e-2, float(known.max() - known.min()))
+
+
 def _close(outputs: Tensor, expected: Tensor, tolerance: float) -> bool:
-    """Whether outputs are the same, but for `tolerance` of the largest."""
-    largest = float(expected.nan_to_num().abs().max())
-    return torch.allclose(outputs.float(), expected.float(), rtol=0, atol=tolerance * (1 + largest), equal_nan=True)
+    return torch.allclose(outputs.float(), expected.float(), rtol=0, atol=tolerance, equal_nan=True)

@@ -110,7 +110,8 @@ def test_one_vs_rest_outputs_are_found_with_a_warning(tmp_path, caplog):
 def test_what_one_vs_rest_outputs_are():
     sigmoid = np.array([[0.018, 0.982, 0.731], [0.5, 0.4, 0.05]])
     assert are_one_vs_rest(sigmoid)
-    assert not are_one_vs_rest(sigmoid[:, :2])  # two classes
+    assert are_one_vs_rest(sigmoid[:, :2])  # two classes
+    assert not are_one_vs_rest(sigmoid[:, :1])
     assert not are_one_vs_rest(sigmoid / sigmoid.sum(1, keepdims=True))
     assert not are_one_vs_rest(np.log(sigmoid / (1 - sigmoid)))
 

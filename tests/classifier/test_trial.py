@@ -63,6 +63,34 @@ def test_outputs_that_are_not_those_of_the_image_are_refused(tmp_path, module, m
     load(traced(tmp_path / "good.pt", Pooled(nn.BatchNorm1d(8)).eval()))
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("gain", [0.1, 1.0, 10.0])
+def test_it_is_found_whatever_the_range_of_the_outputs(tmp_path, seed, gain):
+    torch.manual_seed(seed)
+    for layer in (nn.Dropout(0.2), nn.BatchNorm1d(8)):
+        module = Pooled(layer)
+        with torch.no_grad():
+            module.head.weight.mul_(gain)
+        torch.jit.trace(module.train(), torch.rand(4, 1, 32, 32), check_trace=False).save(tmp_path / "c.pt")
+        with pytest.raises(QuacError, match=r"model\.eval\(\)"):
+            load(tmp_path / "c.pt")
+
+
+class RarelyRandom(nn.Module):
+    """Has dropout where an image is dark throughout, as no image of the trial is."""
+
+    def forward(self, x):
+        level = x.amax((1, 2, 3))
+        noise = torch.where(level < 2, torch.rand(len(x)), torch.zeros(len(x)))
+        return torch.stack([level, noise], 1)
+
+
+def test_real_images_are_judged_twice_by_the_check(tmp_path, monkeypatch):
+    monkeypatch.setattr("quac.classifier.judge.try_out", lambda path, run, images: run(images))
+    with pytest.raises(QuacError, match="as with dropout"):
+        checked(tmp_path, RarelyRandom())
+
+
 def test_dropout_in_an_exported_program_is_refused(tmp_path):
     module = Pooled(nn.Dropout(0.5)).train()
     shapes = ({0: torch.export.Dim("batch")},)
@@ -77,7 +105,9 @@ def test_one_output_is_the_logit_or_the_probability_of_the_second_class(tmp_path
     judge = load(save_classifier(tmp_path / "logit.pt", Fixed([2.0])))
     p = torch.tensor(2.0).sigmoid()
     torch.testing.assert_close(judge(images), torch.stack([1 - p, p]).expand(3, 2))
-    judge = load(save_classifier(tmp_path / "p.pt", Fixed([0.7])), outputs="probabilities")
+    with pytest.raises(QuacError, match=r"as a sigmoid does; set validation_config\.outputs"):
+        load(save_classifier(tmp_path / "p.pt", Fixed([0.7])))
+    judge = load(tmp_path / "p.pt", outputs="probabilities")
     torch.testing.assert_close(judge(images), torch.tensor([[0.3, 0.7]]).expand(3, 2))
     judge = load(tmp_path / "logit.pt", order=["bright", "dark"])
     assert judge(images).argmax(1).tolist() == [0] * 3

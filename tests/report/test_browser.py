@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from quac.report.schema import Masks
 from quac.report.warnings import find_warnings
 
 selenium = pytest.importorskip("selenium.webdriver")
+WebDriverWait = pytest.importorskip("selenium.webdriver.support.wait").WebDriverWait
 Keys = selenium.Keys
 
 
@@ -31,8 +33,20 @@ def browser():
     for flag in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "no-first-run"):
         options.add_argument(f"--{flag}")
     chrome = selenium.Chrome(options, selenium.ChromeService(driver))
+    chrome.get = partial(open_page, chrome, chrome.get)
     yield chrome
     chrome.quit()
+
+
+def open_page(chrome, get, url):
+    """On a busy machine the driver may return before the scripts of a file have run."""
+    get(url)
+
+    def is_loaded(chrome):
+        address, state = chrome.execute_script("return [location.href, document.readyState]")
+        return state == "complete" and address.partition("#")[0] == url.partition("#")[0]
+
+    WebDriverWait(chrome, 30).until(is_loaded)
 
 
 @pytest.fixture(scope="module", params=["tiny", "many"])
