@@ -150,7 +150,7 @@ def test_the_report_holds_its_numbers_and_no_reference_to_elsewhere(finished):
     numbers = read_json(finished.folder / "reports/tiny.json")
     assert len(html) < 5_000_000
     others = {link.partition("#")[0] for link in re.findall(r'(?:src|href)="(?!data:|#)([^"]*)', html)}
-    assert others == {"tiny-explorer.html"}  # beside it
+    assert others == {"./tiny-explorer.html"}  # beside it
     for matrix in numbers["matrices"]:
         cells = pd.read_csv(finished.root / f"evaluation/{matrix['split']}/{matrix['kind']}_cells.csv")
         assert matrix["cells"] == cells.astype(object).where(cells.notna(), None).to_dict("records")
